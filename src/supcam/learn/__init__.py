@@ -1,0 +1,1 @@
+"""Samples to weights; the only folder that is all about torch."""

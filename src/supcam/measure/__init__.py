@@ -1,0 +1,1 @@
+"""Arrays of predictions to numbers and pictures of them."""

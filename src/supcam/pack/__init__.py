@@ -1,0 +1,1 @@
+"""Weights to a folder that can travel: pack it, verify it, run it, score it."""
