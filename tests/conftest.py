@@ -6,9 +6,10 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
 from jaxtyping import install_import_hook  # noqa: E402
+from tests import type_checker  # noqa: E402
 
 # Before any test imports the package: every annotated function of it checks its types and shapes.
-install_import_hook("supcam", "beartype.beartype")
+install_import_hook("supcam", f"{type_checker.__name__}.checked")
 
 from collections.abc import Generator  # noqa: E402
 from pathlib import Path  # noqa: E402

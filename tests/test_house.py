@@ -223,7 +223,11 @@ def test_real_picture_tests_skip_unless_they_are_required(
         (TESTS / "conftest.py").read_text(encoding="utf-8"), encoding="utf-8"
     )
     (tmp_path / "test_probe.py").write_text(PROBE, encoding="utf-8")
-    environment = os.environ | {"SUPCAM_DATA": "", "SUPCAM_REQUIRE_DATA": required}
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "SUPCAM_DATA": "",
+        "SUPCAM_REQUIRE_DATA": required,
+    }
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
