@@ -1,21 +1,44 @@
-"""Roles by case, never by picture: drawn once, written to a file, reloaded ever after. Also Lin's published split."""
+"""Roles by case, never by picture: drawn once, written to a file, reloaded ever after; or Lin's split."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+from jaxtyping import Int64
 
 from supcam.core.types import ManifestError
+from supcam.data.csv_table import LineProblem, read_table, refuse_lines
+from supcam.data.manifest import Manifest
+from supcam.data.shuffle import shuffle_in_classes
 
-ROLES = ("fold1", "fold2", "fold3", "fold4", "fold5", "train", "select", "report")
-"""Every role a case can play: five folds that are scored in turn, or training, choosing and reporting."""
+ROLES = ("fold1", "fold2", "fold3", "fold4", "fold5", "train", "select", "report", "left_out")
+"""Every role: five folds that are scored in turn, or training, choosing, reporting; or no part at all."""
+
+ROLES_SEED = 1_109_269
+"""The seed of ``experiments/roles.csv``."""
 
 _COLUMNS = ("source", "case", "role")
+
+
+class Cased(Protocol):
+    """Anything that comes from a case of a source: a sample, an annotated picture, a region."""
+
+    @property
+    def case(self) -> str: ...  # noqa: D102
+
+    @property
+    def source(self) -> str: ...  # noqa: D102
+
+
+CasedItem = TypeVar("CasedItem", bound=Cased)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,7 +52,7 @@ class CaseRole:
 
 @dataclass(frozen=True)
 class Roles:
-    """Which case plays which role; rows are sorted and no case occurs twice (``ManifestError``)."""
+    """Which case plays which role. Raises ``ManifestError`` when a case occurs twice."""
 
     rows: tuple[CaseRole, ...]
 
@@ -51,60 +74,50 @@ class Roles:
             )
         return role
 
+    def sides_of(self, items: Iterable[Cased]) -> tuple[str, ...]:
+        """The role of each item's case, in the order of ``items``. Raises as ``role_of`` does."""
+        return tuple(self.role_of(source=item.source, case=item.case) for item in items)
+
+    def pick(self, items: Sequence[CasedItem], *, roles: Sequence[str]) -> tuple[CasedItem, ...]:
+        """The items whose case plays one of ``roles``, in their order. Raises as ``role_of`` does."""
+        return tuple(item for item, side in zip(items, self.sides_of(items), strict=True) if side in roles)
+
     def cases(self, *, source: str, role: str) -> tuple[str, ...]:
         """The cases of one source that play one role, sorted; empty when there are none."""
-        return tuple(row.case for row in self.rows if row.source == source and row.role == role)
+        return tuple(sorted(row.case for row in self.rows if row.source == source and row.role == role))
 
 
 def _refuse_second_roles(rows: Iterable[CaseRole]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for row in rows:
-        first = seen.setdefault((row.source, row.case), row.role)
-        if first != row.role:
+        if (row.source, row.case) in seen:
             raise ManifestError(
-                f"case {row.case!r} of source {row.source!r} as {first} and as {row.role}",
-                expected="one role for a case",
+                f"case {row.case!r} of {row.source!r} as {seen[row.source, row.case]} and as {row.role}",
+                expected="every case once, in one role",
                 remedy="leave one of the two rows",
             )
+        seen[row.source, row.case] = row.role
 
 
 def read_roles(path: Path) -> Roles:
     """The roles written in a CSV with the columns ``source,case,role``.
 
-    Raises ``ManifestError`` naming the line for a blank field, an unknown role, a repeated case, and for a file
-    that cannot be read.
+    Raises ``ManifestError`` when the file cannot be read, and, naming the lines, for a blank field, an
+    unknown role and a repeated case.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = tuple(_parse_rows(csv.DictReader(file), path=path))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ManifestError(
-            str(error), expected="a readable CSV in UTF-8", remedy="check the path", where=path
-        ) from error
-    return Roles(tuple(sorted(rows)))
-
-
-def _parse_rows(reader: csv.DictReader[str], *, path: Path) -> Iterator[CaseRole]:
-    if tuple(reader.fieldnames or ()) != _COLUMNS:
-        raise _wrong_line(path, 1, f"the columns {reader.fieldnames}", expected=",".join(_COLUMNS))
-    seen: set[tuple[str, str]] = set()
-    for fields in reader:
-        values = [(fields[name] or "").strip() for name in _COLUMNS]
-        row = CaseRole(*values)
-        if None in fields or not all(values):
-            raise _wrong_line(path, reader.line_num, "a blank or surplus field", expected="three fields")
-        if row.role not in ROLES:
-            raise _wrong_line(path, reader.line_num, f"the role {row.role!r}", expected=", ".join(ROLES))
-        if (row.source, row.case) in seen:
-            raise _wrong_line(
-                path, reader.line_num, f"case {row.case!r} again", expected="every case of a source once"
-            )
-        seen.add((row.source, row.case))
-        yield row
-
-
-def _wrong_line(path: Path, line: int, found: str, *, expected: str) -> ManifestError:
-    return ManifestError(found, expected=expected, remedy="correct the line", where=f"{path}, line {line}")
+    table = read_table(path, required=_COLUMNS)
+    problems: list[LineProblem] = []
+    seen: dict[tuple[str, str], int] = {}
+    for row in table:
+        first = seen.setdefault((row["source"], row["case"]), row.line)
+        if not all(row.values.values()):
+            problems.append(LineProblem(row.line, "a blank field"))
+        elif row["role"] not in ROLES:
+            problems.append(LineProblem(row.line, f"the role {row['role']!r}"))
+        elif first != row.line:
+            problems.append(LineProblem(row.line, f"the same case as line {first}"))
+    refuse_lines(problems, expected=f"every case once, in a role of {', '.join(ROLES)}", path=path)
+    return Roles(tuple(sorted(CaseRole(row["source"], row["case"], row["role"]) for row in table)))
 
 
 def write_roles(roles: Roles, *, path: Path) -> None:
@@ -121,9 +134,13 @@ def write_roles(roles: Roles, *, path: Path) -> None:
             remedy="read that file; redrawn roles would let pictures that were trained on into the score",
             where=path,
         ) from error
+    except OSError as error:
+        raise ManifestError(
+            str(error), expected="a folder to write to", remedy="choose another path", where=path
+        ) from error
 
 
-# ------------------------------------------------------------------------------------------------ drawing roles
+# Drawing roles ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +158,21 @@ class CaseCensus:
         return sum(self.n_by_type.values()) > 0
 
 
-def draw_roles(census: Sequence[CaseCensus], *, seed: int, n_extra_pictures: int = 25) -> Roles:
-    """The roles of ``experiments/roles.csv``, as they were drawn once (seed 1109269).
+def take_census(manifest: Manifest) -> tuple[CaseCensus, ...]:
+    """What a manifest holds of each case, sorted by source and case; boxes do not count as pictures."""
+    n_pictures: Counter[tuple[str, str]] = Counter((item.source, item.case) for item in manifest.items)
+    n_by_type: dict[tuple[str, str], Counter[str]] = {key: Counter() for key in n_pictures}
+    for sample in manifest.samples:
+        if sample.type is not None:
+            n_by_type[sample.source, sample.case][sample.type.label] += 1
+    return tuple(
+        CaseCensus(source, case, n_pictures=n_pictures[source, case], n_by_type=n_by_type[source, case])
+        for source, case in sorted(n_pictures)
+    )
+
+
+def draw_roles(census: Sequence[CaseCensus], *, seed: int = ROLES_SEED, n_extra_pictures: int = 25) -> Roles:
+    """The roles of ``experiments/roles.csv``, as they were drawn once (``ROLES_SEED``).
 
     - ``cci``: five folds, equal in cases and balanced in clusters of every type;
     - ``tseng24``: typed cases go half to ``select`` and half to ``report``, balanced by type; of the others,
@@ -223,3 +253,76 @@ def _shuffled(cases: Sequence[CaseCensus], *, seed: int) -> list[CaseCensus]:
         return hashlib.sha256(f"{seed}/{case.source}/{case.case}".encode()).hexdigest()
 
     return sorted(cases, key=place)
+
+
+# Lin's published split --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class LinSplit:
+    """Row numbers of the three sides, and those left out as copies of a picture on a later side."""
+
+    train: Int64[np.ndarray, " train"]
+    validation: Int64[np.ndarray, " validation"]
+    test: Int64[np.ndarray, " test"]
+    left_out: Int64[np.ndarray, " left_out"] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+
+def lin_split(labels: Sequence[int], *, hashes: Sequence[str] | None = None) -> LinSplit:
+    """The split of Lin et al. (2021), by picture and not by case: 5273 / 659 / 660 of 6,592 rows.
+
+    It is what their ``StratifiedShuffleSplit(train 0.8, test 0.2, random_state=42)`` returns, with the 20 %
+    halved by a second one of the same seed: the first half validates, the second tests. Rows are counted in
+    the order of ``labels``, so that their very pictures come out only in the order in which they were
+    listed (a manifest's: by folder, then by name). With ``hashes``, one a row, exact copies of a test
+    picture leave validation and training, and copies of a validation picture leave training. Raises
+    ``ManifestError`` when a class has less than two rows in what is to be divided.
+    """
+    classes = np.asarray(labels, dtype=np.int64)
+    train, held = shuffle_in_classes(classes, n_first=len(classes) * 4 // 5, seed=42)
+    first, second = shuffle_in_classes(classes[held], n_first=len(held) // 2, seed=42)
+    split = LinSplit(train=train, validation=held[first], test=held[second])
+    return split if hashes is None else _without_copies(split, hashes=hashes)
+
+
+def _without_copies(split: LinSplit, *, hashes: Sequence[str]) -> LinSplit:
+    in_test = {hashes[row] for row in split.test}
+    validation_copies = np.array([hashes[row] in in_test for row in split.validation], dtype=np.bool_)
+    later = in_test | {hashes[row] for row in split.validation}
+    train_copies = np.array([hashes[row] in later for row in split.train], dtype=np.bool_)
+    return LinSplit(
+        train=split.train[~train_copies],
+        validation=split.validation[~validation_copies],
+        test=split.test,
+        left_out=np.sort(np.concatenate([split.train[train_copies], split.validation[validation_copies]])),
+    )
+
+
+def lin_roles(manifest: Manifest, *, as_published: bool = False) -> Roles:
+    """Lin's split of a ChrCluster manifest as roles, to be written and reloaded: train, select and report.
+
+    Every picture is its own case there. Exact copies that would be on two sides are ``left_out`` of the
+    earlier one, unless the split is wanted ``as_published``. Classes are taken by folder number, as they
+    must be for the authors' own draw. Raises ``ManifestError`` for another layout, and when pictures share
+    a case.
+    """
+    samples = manifest.samples
+    if manifest.layout != "chrcluster" or len({sample.case for sample in samples}) < len(samples):
+        raise ManifestError(
+            f"{len(samples)} pictures in the layout {manifest.layout!r}",
+            expected="numbered folders, and every picture as its own case",
+            remedy="read ChrCluster with the case rule 'path', or draw roles by case",
+        )
+    number_of = {kind: number for number, kind in manifest.label_map.items()}
+    labels = [number_of[sample.type] for sample in samples if sample.type is not None]
+    split = lin_split(labels, hashes=None if as_published else [sample.sha256 for sample in samples])
+    sides = {
+        "train": split.train,
+        "select": split.validation,
+        "report": split.test,
+        "left_out": split.left_out,
+    }
+    rows = [
+        CaseRole(samples[row].source, samples[row].case, role) for role, side in sides.items() for row in side
+    ]
+    return Roles(tuple(sorted(rows)))
