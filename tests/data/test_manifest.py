@@ -135,14 +135,20 @@ class TestTable:
         assert reasons["empty.png"] == "the file is empty"
         assert reasons[tmp_path.name] == "no regular file"
 
-    @pytest.mark.skipif(
-        not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read anything"
-    )
-    def test_a_picture_that_may_not_be_read_is_listed(self, tmp_path: Path) -> None:
-        make(tmp_path, "a.png")
-        (tmp_path / "a.png").chmod(0)
-        manifest = read_manifest(write_table(tmp_path, "a.png,1,,2"))
-        assert manifest.unreadable[0].reason == "Permission denied"
+    def test_a_picture_that_may_not_be_read_is_listed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make(tmp_path, "a.png", "b.png")
+
+        def refuse(path: Path) -> str:
+            if path.name == "a.png":
+                raise PermissionError(13, "Permission denied", str(path))
+            return "0" * 64
+
+        monkeypatch.setattr("supcam.data.manifest.hash_file", refuse)
+        manifest = read_manifest(write_table(tmp_path, "a.png,1,,2", "b.png,1,,2"))
+        assert [sample.path.name for sample in manifest.samples] == ["b.png"]
+        assert [item.reason for item in manifest.unreadable] == ["Permission denied"]
 
     def test_a_folder_is_read_through_its_table(self, tmp_path: Path) -> None:
         make(tmp_path, "a.png", "b.png")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -76,8 +77,25 @@ class TestRolesFile:
         assert path.read_bytes() == before
 
     def test_a_folder_that_is_not_there_is_said(self, tmp_path: Path, roles: Roles) -> None:
-        with pytest.raises(ManifestError, match="a folder to write to"):
+        with pytest.raises(ManifestError, match="a place to write"):
             write_roles(roles, path=tmp_path / "none" / "roles.csv")
+
+    def test_a_case_that_is_no_text_leaves_no_file(self, tmp_path: Path) -> None:
+        with pytest.raises(ManifestError, match="in UTF-8"):
+            write_roles(Roles((CaseRole("x", "a\udcff", "train"),)), path=tmp_path / "roles.csv")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device to write to")
+    def test_a_full_disk_is_said(self, tmp_path: Path, roles: Roles, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(path: Path, mode: str) -> IO[bytes]:
+            path.touch()
+            return open("/dev/full", "wb", buffering=0)  # noqa: PTH123
+
+        with monkeypatch.context() as patched:
+            patched.setattr("supcam.data.split.Path.open", full)
+            with pytest.raises(ManifestError, match="No space left"):
+                write_roles(roles, path=tmp_path / "roles.csv")
+        assert list(tmp_path.iterdir()) == []
 
     def test_every_wrong_line_is_named(self, tmp_path: Path) -> None:
         path = tmp_path / "roles.csv"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -121,12 +122,16 @@ def read_roles(path: Path) -> Roles:
 
 
 def write_roles(roles: Roles, *, path: Path) -> None:
-    """A new roles file. Raises ``ManifestError`` when ``path`` exists: roles are reloaded, never redrawn."""
+    """A new roles file, whole or not at all.
+
+    Raises ``ManifestError`` when ``path`` exists (roles are reloaded, never redrawn) or cannot be written.
+    """
+    table = io.StringIO(newline="")
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows((row.source, row.case, row.role) for row in roles.rows)
     try:
-        with path.open("x", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(_COLUMNS)
-            writer.writerows((row.source, row.case, row.role) for row in roles.rows)
+        _write_new(path, content=table.getvalue().encode())
     except FileExistsError as error:
         raise ManifestError(
             "a roles file already",
@@ -134,10 +139,23 @@ def write_roles(roles: Roles, *, path: Path) -> None:
             remedy="read that file; redrawn roles would let pictures that were trained on into the score",
             where=path,
         ) from error
-    except OSError as error:
+    except (OSError, UnicodeEncodeError) as error:
         raise ManifestError(
-            str(error), expected="a folder to write to", remedy="choose another path", where=path
+            str(error),
+            expected="cases in UTF-8 and a place to write",
+            remedy="choose another path",
+            where=path,
         ) from error
+
+
+def _write_new(path: Path, *, content: bytes) -> None:
+    with path.open("xb") as file:
+        try:
+            file.write(content)
+            file.flush()
+        except OSError:
+            path.unlink()
+            raise
 
 
 # Drawing roles ---------------------------------------------------------------------------------------------
