@@ -31,7 +31,10 @@ class ForegroundConfig(StageConfig):
         0.22, gt=0, lt=1, description="Stain above this share is foreground; its components are the objects."
     )
     core_level: float = Field(
-        0.40, gt=0, lt=1, description="Stain above this share is core: touching and overlapping are read there."
+        0.28,
+        gt=0,
+        lt=1,
+        description="Stain above this share is core: touching and overlapping are read there.",
     )
     background_px: int = Field(
         101, ge=3, description="Side of the window in which the local background is looked for."
@@ -57,12 +60,127 @@ class CropConfig(StageConfig):
     margin_px: int = Field(3, ge=0, le=40, description="Background kept around the object, in input pixels.")
 
 
+class CompositionConfig(StageConfig):
+    """How single chromosomes become clusters. All values are our choice (``docs/method.md``)."""
+
+    type_shares: tuple[float, float, float, float] = Field(
+        (0.30, 0.27, 0.23, 0.20),
+        description="Shares of instance, touching, overlapping, touching-overlapping.",
+    )
+    group_shares: tuple[float, ...] = Field(
+        (0.66, 0.20, 0.08, 0.04, 0.02), description="Shares of clusters of 2, 3, 4 ... chromosomes."
+    )
+    touch_shares: dict[str, float] = Field(
+        {"end_to_end": 0.28, "t_junction": 0.34, "side_by_side": 0.20, "glancing": 0.18},
+        description="How touching chromosomes meet.",
+    )
+    overlap_shares: dict[str, float] = Field(
+        {"crossing": 0.66, "t_junction": 0.30, "side_by_side": 0.04},
+        description="How overlapping chromosomes meet.",
+    )
+    heap_share: float = Field(
+        0.3, ge=0, le=1, description="Share of additions that seek the cluster's middle."
+    )
+    gap_share: float = Field(0.45, ge=0, le=1, description="Share of touches with a gap between the cores.")
+    max_gap_px: float = Field(
+        4.0, ge=0, le=10, description="Widest gap between touching cores, in input pixels."
+    )
+    touch_depth: float = Field(
+        0.25,
+        gt=0,
+        lt=0.5,
+        description="Touching bodies reach into each other by at most this share of a width.",
+    )
+    overlap_depth: float = Field(
+        0.5,
+        ge=0.3,
+        le=1,
+        description="Overlapping bodies reach into each other by at least this share of a width.",
+    )
+    segmentation_levels: tuple[float, float] = Field(
+        (0.04, 0.25), description="The threshold at which a cluster must be one piece is drawn between these."
+    )
+    added_stain: tuple[float, float] = Field(
+        (0.35, 1.0), description="Share of the weaker stain that adds where bodies lie on each other."
+    )
+    free_rotation_share: float = Field(
+        0.5, ge=0, le=1, description="Share of bodies turned by any angle; the others by quarter turns."
+    )
+    scale_jitter: float = Field(0.15, ge=0, lt=0.5, description="Chromosome width varies by this share.")
+    source_shares: dict[str, float] = Field(
+        {}, description="Chance of each source (manifest name); empty: every case has the same chance."
+    )
+    tries: int = Field(12, ge=1, le=1000, description="Attempts to place one body before giving up.")
+
+    @model_validator(mode="after")
+    def _touch_below_overlap(self) -> Self:
+        if self.touch_depth >= self.overlap_depth:
+            raise ValueError("touch_depth must be below overlap_depth, with a gap that is never labelled")
+        return self
+
+
+class ViewConfig(StageConfig):
+    """How a picture varies between laboratories, cameras and days: photometric changes of a network input."""
+
+    blur_px: tuple[float, float] = Field((0.0, 1.0), description="Gaussian blur, standard deviation.")
+    sharpen: float = Field(0.6, ge=0, le=2, description="Strongest unsharp mask.")
+    noise: float = Field(
+        0.05, ge=0, le=0.5, description="Largest standard deviation of the noise, share of stain."
+    )
+    gamma: tuple[float, float] = Field(
+        (0.65, 1.5), description="Exponent on the stain: faint to hard contrast."
+    )
+    pedestal: float = Field(
+        0.12, ge=0, le=0.5, description="Largest stain left in, or taken off, as background."
+    )
+    shift_px: int = Field(4, ge=0, le=32, description="Largest shift in each direction.")
+
+
+class SourceConfig(StageConfig):
+    """One set of pictures on disk, as ``supcam.data.manifest.read_manifest`` takes it."""
+
+    source: str = Field(description="Name of the laboratory or publication, as in the roles file.")
+    path: str = Field(description="Manifest or folder, below the data's root.")
+    layout: Literal["auto", "chrcluster", "csv", "folder", "voc", "coco"] = Field("auto")
+    case_rule: str | None = Field(None, description="How a file names its case; None: the layout's own way.")
+    pictures: str | None = Field(
+        None, description="Folder of the pictures, where it is not beside the manifest."
+    )
+
+
+class DataConfig(StageConfig):
+    """Which pictures play which part. A part is named ``source:role`` as in the roles file."""
+
+    root: str = Field(
+        "$SUPCAM_DATA", description="Folder of all sources; environment variables are expanded."
+    )
+    sources: dict[str, SourceConfig] = Field({}, description="Sets of pictures by a name of one's own.")
+    roles: str = Field(
+        "roles.csv", description="File that gives every case its role, beside the configuration."
+    )
+    train: tuple[str, ...] = Field((), description="Parts that the run learns from.")
+    validation: dict[str, tuple[str, ...]] = Field({}, description="Named sets that the run is watched on.")
+    typed_clusters: bool = Field(
+        False, description="Whether labelled clusters of the training parts are used."
+    )
+    counted_clusters: bool = Field(
+        False, description="Whether harvested clusters of known count (type unknown) are used."
+    )
+    single_share: float = Field(0.10, ge=0, le=1, description="Share of real single chromosomes, uncomposed.")
+    cluster_share: float = Field(0.12, ge=0, le=1, description="Share of real clusters, where they are used.")
+    debris_share: float = Field(0.06, ge=0, le=1, description="Share of objects that are no chromosome.")
+
+
 class NetworkConfig(StageConfig):
     """The network: a timm backbone with one input channel and three heads."""
 
     backbone: str = Field("resnet10t", description="Name of a timm model.")
-    channels: tuple[int, ...] | None = Field(None, description="Stage widths, for timm ResNets; None: timm's own.")
-    max_count: int = Field(12, ge=3, le=60, description="Largest number of chromosomes told apart; last = or more.")
+    channels: tuple[int, ...] | None = Field(
+        None, description="Stage widths, for timm ResNets; None: timm's own."
+    )
+    max_count: int = Field(
+        12, ge=3, le=60, description="Largest number of chromosomes told apart; last = or more."
+    )
     drop_rate: float = Field(0.0, ge=0, lt=1, description="Dropout before the heads.")
 
 
@@ -70,6 +188,67 @@ class TrainConfig(StageConfig):
     """How the weights are found."""
 
     seed: int = Field(0, ge=0, description="Everything random in a run follows from it.")
+    epochs: int = Field(12, ge=1, le=100_000, description="Validation, and a line of history, after each.")
+    pictures_per_epoch: int = Field(
+        20_000, ge=1, description="Drawn anew for every epoch; whole batches only."
+    )
+    batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
+    learning_rate: float = Field(
+        2e-3, gt=0, le=1, description="Highest rate of AdamW, reached after the warm-up."
+    )
+    weight_decay: float = Field(0.05, ge=0, le=1, description="AdamW's; none on biases and norm layers.")
+    warmup_share: float = Field(
+        0.05, ge=0, lt=1, description="Share of all steps in which the rate rises to full."
+    )
+    final_rate_share: float = Field(
+        0.01, ge=0, le=1, description="Share of the rate left at the end of the cosine."
+    )
+    label_smoothing: float = Field(0.05, ge=0, lt=1, description="Of the type's cross-entropy.")
+    count_weight: float = Field(
+        0.3, ge=0, description="Weight of the count's cross-entropy; the type's is 1."
+    )
+    chromosome_weight: float = Field(0.2, ge=0, description="Weight of chromosome-or-not's cross-entropy.")
+    average_decay: float = Field(
+        0.999, ge=0, lt=1, description="Share of the averaged weights kept at each step; 0: no averaging."
+    )
+    gradient_clip: float = Field(1.0, ge=0, description="Longest gradient over all weights; 0: no limit.")
+    precision: Literal["bfloat16", "float32"] = Field(
+        "bfloat16", description="Of the network's forward pass; weights and loss are float32 always."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one.")
+    threads: int = Field(
+        0, ge=0, le=1024, description="Threads of torch and OpenCV; 0 leaves them as they are."
+    )
+    workers: int = Field(
+        2, ge=0, le=256, description="Processes that draw pictures; 0 draws in the main process."
+    )
+    checkpoint_every_steps: int = Field(200, ge=1, description="Steps lost at most when the run is killed.")
+    log_every_steps: int = Field(50, ge=1, description="Steps between two lines of metrics.csv.")
+    init_from: str | None = Field(
+        None, description="Checkpoint whose averaged weights start the run; None: drawn from the seed."
+    )
+    init_rate_share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Factor on learning_rate when init_from is given: a gentler second stage.",
+    )
+
+    @model_validator(mode="after")
+    def _one_batch_at_least(self) -> Self:
+        if self.pictures_per_epoch < self.batch_size:
+            raise ValueError("pictures_per_epoch must hold one batch_size at least")
+        return self
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in an epoch; a remainder of ``pictures_per_epoch`` is left out."""
+        return self.pictures_per_epoch // self.batch_size
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.epochs * self.steps_per_epoch
 
 
 Config = TypeVar("Config", bound=StageConfig)
@@ -81,7 +260,8 @@ def parse_config(model: type[Config], values: object, *, where: str | Path) -> C
         return model.model_validate(values)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']) or 'the whole'}: {item['msg']}" for item in error.errors()
+            f"{'.'.join(str(part) for part in item['loc']) or 'the whole'}: {item['msg']}"
+            for item in error.errors()
         )
         known = ", ".join(model.model_fields)
         raise ConfigError(

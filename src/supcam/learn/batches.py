@@ -1,0 +1,163 @@
+"""Samples to batches: the batch of a step is a pure function of (seed, step), whoever draws it and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from supcam.core.config import TrainConfig
+
+UNKNOWN = -1
+"""A label that is not known; the loss leaves it out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """One network input with what is known about it.
+
+    ``picture`` is stain (0 = background), ``type`` a ``ClusterType`` or -1, ``count`` the number of
+    chromosomes (1, 2, ...) or -1, ``is_chromosome`` 1 for chromosomes and clusters, 0 for debris and nuclei.
+    """
+
+    picture: Float32[np.ndarray, "1 height width"]
+    type: int = UNKNOWN
+    count: int = UNKNOWN
+    is_chromosome: int = 1
+
+
+class ExampleSource(Protocol):
+    """Where training samples come from; picklable, and without memory of what it drew before."""
+
+    def draw(self, rng: np.random.Generator) -> Example:
+        """A new sample that depends on ``rng`` alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingSources:
+    """What a run learns from and is watched on; ``data_hash`` changes when any of it changes."""
+
+    train: ExampleSource
+    validation: Mapping[str, Sequence[Example]]
+    data_hash: str
+
+
+class Batch(NamedTuple):
+    """Examples side by side; ``step`` is the training step that they were drawn for, -1 in validation."""
+
+    pictures: Float32[Tensor, "batch 1 height width"]
+    types: Int64[Tensor, " batch"]
+    counts: Int64[Tensor, " batch"]
+    chromosomes: Int64[Tensor, " batch"]
+    step: int = UNKNOWN
+
+
+def stack(examples: Sequence[Example], *, step: int = UNKNOWN) -> Batch:
+    """The examples as one batch."""
+    return Batch(
+        pictures=torch.from_numpy(np.stack([example.picture for example in examples])),
+        types=_integers([example.type for example in examples]),
+        counts=_integers([example.count for example in examples]),
+        chromosomes=_integers([example.is_chromosome for example in examples]),
+        step=step,
+    )
+
+
+def _integers(values: Sequence[int]) -> Int64[Tensor, " batch"]:
+    return torch.tensor(values, dtype=torch.int64)
+
+
+class TrainingBatches(Dataset[Batch]):
+    """The batch of every step: sample i of epoch e is drawn with ``np.random.default_rng([seed, e, i])``."""
+
+    def __init__(self, source: ExampleSource, *, config: TrainConfig) -> None:
+        self.source = source
+        self.config = config
+
+    def __len__(self) -> int:
+        return self.config.total_steps
+
+    def __getitem__(self, step: int) -> Batch:
+        epoch, place = divmod(step, self.config.steps_per_epoch)
+        first = place * self.config.batch_size
+        samples = range(first, first + self.config.batch_size)
+        return stack([self._draw(epoch=epoch, sample=sample) for sample in samples], step=step)
+
+    def _draw(self, *, epoch: int, sample: int) -> Example:
+        return self.source.draw(np.random.default_rng([self.config.seed, epoch, sample]))
+
+
+class StepSampler(Sampler[int]):
+    """A pass over the steps of one epoch; ``set_epoch``, which Lightning calls, names the epoch.
+
+    In the epoch of ``first_step`` it begins there: what went before is skipped without drawing it. Its length
+    is that of a full epoch all the same, which is what a progress bar and a schedule count in.
+    """
+
+    def __init__(self, *, steps_per_epoch: int, first_step: int = 0) -> None:
+        self.steps_per_epoch = steps_per_epoch
+        self.first_step = first_step
+        self.epoch = first_step // steps_per_epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """The next pass is over ``epoch``, counted from 0."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.steps_per_epoch
+
+    def __iter__(self) -> Iterator[int]:
+        first = self.epoch * self.steps_per_epoch
+        return iter(range(max(first, self.first_step), first + self.steps_per_epoch))
+
+
+def training_loader(source: ExampleSource, *, config: TrainConfig, first_step: int = 0) -> DataLoader[Batch]:
+    """Batches from ``first_step`` on, an epoch a pass; the same ones for any number of workers."""
+    return DataLoader(
+        TrainingBatches(source, config=config),
+        batch_size=None,
+        sampler=StepSampler(steps_per_epoch=config.steps_per_epoch, first_step=first_step),
+        collate_fn=_as_it_is,
+        num_workers=config.workers,
+        worker_init_fn=_one_thread,
+        persistent_workers=config.workers > 0,
+        prefetch_factor=4 if config.workers else None,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def validation_loader(examples: Sequence[Example], *, batch_size: int) -> DataLoader[Batch]:
+    """The examples in their order, all of them."""
+    batches = [stack(examples[first : first + batch_size]) for first in range(0, len(examples), batch_size)]
+    return DataLoader(_Ready(batches), batch_size=None, shuffle=False, collate_fn=_as_it_is)
+
+
+class _Ready(Dataset[Batch]):
+    """Batches that lie in memory."""
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.batches[index]
+
+
+def _as_it_is(batch: Any) -> Any:  # noqa: ANN401 (torch's type for a function on lists of samples)
+    return batch
+
+
+def _one_thread(_worker: int) -> None:
+    """Workers share the cores: each of them computes on one."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,158 @@
+"""Checkpoints that are whole or not there, and that hold tensors and plain values only."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning.fabric.plugins import CheckpointIO
+from torch import Tensor
+from typing_extensions import override
+
+from supcam.core.config import parse_config
+from supcam.core.types import TrainingError
+from supcam.learn.encoder import Network
+from supcam.learn.recipe import Recipe
+
+OWN_KEY = "supcam"
+"""Where a checkpoint keeps its recipe, its data hash and its format version."""
+FORMAT_VERSION = 1
+_AVERAGE = "average."
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedNetwork:
+    """A trained network in eval mode with its averaged weights, and how it came about."""
+
+    network: Network
+    recipe: Recipe
+    data_hash: str
+    step: int
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Writes beside the target, syncs, renames: killed at any moment, there is the old file or the new."""
+
+    @override
+    def save_checkpoint(
+        self,
+        checkpoint: State,
+        path: str | os.PathLike[str],
+        storage_options: Any = None,
+    ) -> None:
+        """The file at ``path``, replaced. Raises ``TrainingError`` unless all is tensors and JSON-able."""
+        require_plain(checkpoint)
+        write_atomically(checkpoint, path=Path(path))
+
+    @override
+    def load_checkpoint(
+        self,
+        path: str | os.PathLike[str],
+        map_location: Any = "cpu",
+        weights_only: bool | None = True,
+    ) -> State:
+        """What the file holds; never runs code from it."""
+        return cast(State, torch.load(path, map_location=map_location, weights_only=True))
+
+    @override
+    def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Nothing is left at ``path``."""
+        Path(path).unlink(missing_ok=True)
+
+
+def write_atomically(checkpoint: State, *, path: Path) -> None:
+    """``checkpoint`` at ``path``, on the disk before the old file goes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".unfinished")
+    with unfinished.open("wb") as stream:
+        torch.save(checkpoint, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    unfinished.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """The rename itself reaches the disk; systems that cannot open a folder do without."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def require_plain(value: object, *, where: str = "checkpoint") -> None:
+    """Nothing, when ``value`` is made of tensors and JSON-able values. Else raises ``TrainingError``."""
+    if value is None or type(value) in (bool, int, float, str) or isinstance(value, Tensor):
+        return
+    if isinstance(value, dict):
+        for key, item in value.items():
+            require_plain(key, where=f"{where} key")
+            require_plain(item, where=f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            require_plain(item, where=f"{where}[{index}]")
+    else:
+        raise TrainingError(
+            f"a {type(value).__name__}",
+            expected="tensors and JSON-able values only",
+            remedy="keep it out of the checkpoint",
+            where=where,
+        )
+
+
+def read_checkpoint(path: Path) -> State:
+    """The checkpoint of a run. Raises ``TrainingError`` when it is missing, damaged or not one of ours."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises nearly anything for a damaged file
+        raise _unusable(path, found=f"{type(error).__name__}: {error}") from error
+    own = checkpoint.get(OWN_KEY) if isinstance(checkpoint, dict) else None
+    if not isinstance(own, dict) or own.get("format_version") != FORMAT_VERSION:
+        raise _unusable(path, found="a file without our recipe of a known version")
+    return cast(State, checkpoint)
+
+
+def _unusable(path: Path, *, found: str) -> TrainingError:
+    return TrainingError(
+        found, expected="a checkpoint written by supcam train", remedy="check the path", where=path
+    )
+
+
+def averaged_weights(checkpoint: State) -> dict[str, Tensor]:
+    """The averaged weights and buffers of a checkpoint, named as in ``Network``."""
+    state: dict[str, Tensor] = checkpoint["state_dict"]
+    return {name.removeprefix(_AVERAGE): value for name, value in state.items() if name.startswith(_AVERAGE)}
+
+
+def load_averaged(network: Network, *, path: Path) -> None:
+    """``network`` with the checkpoint's averaged weights. Raises ``TrainingError`` when they do not fit."""
+    try:
+        network.load_state_dict(averaged_weights(read_checkpoint(path)))
+    except RuntimeError as error:
+        raise TrainingError(
+            str(error),
+            expected="weights of the same network",
+            remedy="compare the [network] tables",
+            where=path,
+        ) from error
+
+
+def load_network(path: Path) -> LoadedNetwork:
+    """The network of a checkpoint, ready to use. Raises ``TrainingError`` or ``ConfigError``."""
+    checkpoint = read_checkpoint(path)
+    own = checkpoint[OWN_KEY]
+    recipe = parse_config(Recipe, own["recipe"], where=path)
+    network = Network(recipe.network, seed=recipe.train.seed)
+    network.load_state_dict(averaged_weights(checkpoint))
+    network.eval().requires_grad_(False)
+    return LoadedNetwork(
+        network=network, recipe=recipe, data_hash=own["data_hash"], step=checkpoint["global_step"]
+    )

@@ -1,0 +1,109 @@
+"""The network: a timm backbone with one input channel, and heads for type, count and chromosome or not."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import timm
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from supcam.core.config import NetworkConfig
+from supcam.core.types import ClusterType, ConfigError
+
+_PROBE_PX = 64
+
+
+class NetworkOutput(NamedTuple):
+    """What the network says about each picture: logits, so before softmax and sigmoid.
+
+    ``count_logits[:, k]`` stands for k + 1 chromosomes, the last one for that many or more. ``embedding`` is
+    the pooled feature. ``type_map`` is the type's class activation before pooling: its spatial mean plus the
+    type head's bias is ``type_logits``.
+    """
+
+    type_logits: Float[Tensor, "batch 4"]
+    count_logits: Float[Tensor, "batch classes"]
+    chromosome_logit: Float[Tensor, "batch 1"]
+    embedding: Float[Tensor, "batch dim"]
+    type_map: Float[Tensor, "batch 4 map_height map_width"]
+
+
+class Network(nn.Module):
+    """Stain pictures to ``NetworkOutput``; weights drawn from ``seed`` alone.
+
+    Raises ``ConfigError`` for a backbone that timm does not have, that does not take the given channels, or
+    that makes no feature map.
+    """
+
+    def __init__(self, config: NetworkConfig, *, seed: int = 0) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.backbone = _backbone(config)
+            self.dim = _feature_dim(self.backbone, config=config)
+            self.dropout = nn.Dropout(config.drop_rate)
+            self.type_head = _head(self.dim, len(ClusterType))
+            self.count_head = _head(self.dim, config.max_count)
+            self.chromosome_head = _head(self.dim, 1)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, picture: Float[Tensor, "batch 1 height width"]) -> NetworkOutput:
+        """Every output for every picture; pictures are network inputs made by ``core.crop``."""
+        features = self.backbone(picture.contiguous(memory_format=torch.channels_last))
+        embedding = features.mean(dim=(2, 3))
+        kept = self.dropout(embedding)
+        return NetworkOutput(
+            type_logits=self.type_head(kept),
+            count_logits=self.count_head(kept),
+            chromosome_logit=self.chromosome_head(kept),
+            embedding=embedding,
+            type_map=nn.functional.conv2d(features, self.type_head.weight[:, :, None, None]),
+        )
+
+
+def _backbone(config: NetworkConfig) -> nn.Module:
+    """The timm model without its classifier and pooling."""
+    widths: dict[str, Any] = {} if config.channels is None else {"channels": config.channels}
+    try:
+        model = timm.create_model(
+            config.backbone, pretrained=False, in_chans=1, num_classes=0, global_pool="", **widths
+        )
+    except (RuntimeError, TypeError) as error:
+        raise ConfigError(
+            f"backbone {config.backbone!r} with channels {config.channels}: {error}",
+            expected="a timm model; channels only for its ResNets",
+            remedy="correct the [network] table",
+        ) from error
+    return model
+
+
+def _feature_dim(backbone: nn.Module, *, config: NetworkConfig) -> int:
+    """Channels of the backbone's feature map, found by running it on an empty picture."""
+    backbone.eval()
+    try:
+        with torch.no_grad():
+            features = backbone(torch.zeros(1, 1, _PROBE_PX, _PROBE_PX))
+    except (AssertionError, RuntimeError) as error:
+        raise _no_map(config) from error
+    backbone.train()
+    if features.ndim != 4 or features.shape[2] != features.shape[3]:
+        raise _no_map(config)
+    return int(features.shape[1])
+
+
+def _no_map(config: NetworkConfig) -> ConfigError:
+    return ConfigError(
+        f"backbone {config.backbone!r}, which makes no feature map of pictures of any size",
+        expected="a convolutional timm model",
+        remedy="choose another backbone in the [network] table",
+    )
+
+
+def _head(dim: int, classes: int) -> nn.Linear:
+    """A linear layer that starts near zero, so that the first predictions are even."""
+    head = nn.Linear(dim, classes)
+    nn.init.normal_(head.weight, std=0.01)
+    nn.init.zeros_(head.bias)
+    return head
