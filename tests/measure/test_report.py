@@ -20,7 +20,7 @@ def test_report_names_the_role_and_holds_the_figures(table: PredictionTable) -> 
     assert report.overall.figures == compute_figures(table)
     page = report.to_markdown()
     assert "The data's role: **select**" in page
-    assert page.startswith("# drawn 0.1.0 on made-up\n")
+    assert page.startswith("# drawn 0.1.0 on made-up, role select\n")
     assert "specificity, macro" in page
     assert "specificity, micro (= 1 - (1 - accuracy) / 3)" in page
     assert f"{report.overall.figures.accuracy:.4f}" in page
@@ -61,6 +61,13 @@ def test_unreadable_pictures_are_listed_and_counted_as_wrong(table: PredictionTa
     page = report.to_markdown()
     assert "| a\\|b c.png | cut short |" in page
     assert "2 pictures are not in the figures above" in page
+
+
+def test_notes_stand_before_the_figures(table: PredictionTable) -> None:
+    report = make_report(table, provenance=PROVENANCE, notes=["Two pictures are the same."], n_resamples=5)
+    page = report.to_markdown()
+    assert 0 < page.index("Two pictures are the same.") < page.index("| figure |")
+    assert report.to_json()["notes"] == ["Two pictures are the same."]
 
 
 def test_sources_are_shown_apart_when_there_are_several(make_table: TableMaker) -> None:

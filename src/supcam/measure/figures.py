@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
 from supcam.core.types import ClusterType, SupcamError
-from supcam.measure.metrics import Confusion, calibration_error, equal_mass_bins, macro, mean_of, recalls
+from supcam.measure.metrics import (
+    Confusion,
+    calibration_error,
+    confusion,
+    equal_mass_bins,
+    macro,
+    mean_of,
+    recalls,
+)
+from supcam.measure.table import UNKNOWN, PredictionTable
 
 try:
     from matplotlib.axes import Axes
@@ -29,7 +39,10 @@ except ImportError as error:
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 TYPE_WORDS = tuple(kind.label.replace("_", "-\n") for kind in ClusterType)
 TILES_PER_SHEET = 24
+NO_THRESHOLD = 1.01
+"""In place of a threshold: nothing is accepted, and no line is drawn for it."""
 _COLUMNS = 6
+_DPI = 130
 
 Confidence = Float64[np.ndarray, " batch"]
 Correct = Bool[np.ndarray, " batch"]
@@ -43,15 +56,38 @@ class Tile:
     caption: str
 
 
-def confusion_figure(confusion: Confusion, *, title: str) -> Figure:
+def save_figures(
+    table: PredictionTable, *, title: str, threshold: float = NO_THRESHOLD, output: Path
+) -> Iterator[Path]:
+    """The four pictures of a table's rows of known type, as PNG files in the folder ``output``."""
+    typed = table.take(table.true_types != UNKNOWN)
+    confidence, correct = typed.confidence, typed.correct
+    matrix = confusion(typed.true_types, predicted=typed.predicted_types)
+    pictures = {
+        "confusion": confusion_figure(matrix, title=title),
+        "reliability": reliability_figure(confidence, correct=correct, title=title),
+        "risk_coverage": risk_coverage_figure(confidence, correct=correct, threshold=threshold, title=title),
+        "confidence": confidence_figure(confidence, correct=correct, threshold=threshold, title=title),
+    }
+    for name, figure in pictures.items():
+        yield save_figure(figure, path=output / f"{name}.png")
+
+
+def save_figure(figure: Figure, *, path: Path) -> Path:
+    """``path``, now holding the figure as PNG."""
+    figure.savefig(path, dpi=_DPI, format="png")
+    return path
+
+
+def confusion_figure(matrix: Confusion, *, title: str) -> Figure:
     """The confusion table: counts, and each cell's share of its true type as shade and per cent."""
     figure = Figure(figsize=(5.6, 5.2), layout="constrained")
     axes = figure.add_subplot()
-    totals = confusion.sum(axis=1, keepdims=True)
-    shares = np.divide(confusion, totals, out=np.zeros((4, 4)), where=totals > 0)
+    totals = matrix.sum(axis=1, keepdims=True)
+    shares = np.divide(matrix, totals, out=np.zeros((4, 4)), where=totals > 0)
     shade = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for true, read in np.ndindex(4, 4):
-        count, share = int(confusion[true, read]), float(shares[true, read])
+        count, share = int(matrix[true, read]), float(shares[true, read])
         text = f"{count}\n{share:.1%}" if count else "0"
         weight = "bold" if true == read else "normal"
         colour = "white" if share > 0.55 else "black" if count else GREY
@@ -60,9 +96,7 @@ def confusion_figure(confusion: Confusion, *, title: str) -> Figure:
     axes.set_xticks(range(4), TYPE_WORDS)
     axes.set_yticks(range(4), rows)
     axes.set(xlabel="read as", ylabel="true type")
-    axes.set_title(
-        _titled(title, f"mean recall {macro(recalls(confusion), confusion=confusion):.3f}"), fontsize=11
-    )
+    axes.set_title(_titled(title, f"mean recall {macro(recalls(matrix), confusion=matrix):.3f}"), fontsize=11)
     figure.colorbar(shade, ax=axes, label="share of the true type", shrink=0.8, format=PercentFormatter(1))
     return figure
 

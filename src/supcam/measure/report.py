@@ -42,8 +42,9 @@ _MEANINGS = {
 class Provenance:
     """What was scored on what: enough to do it again.
 
-    ``role`` is the role of the data (``fold1``, ``select``, ``report`` ...), ``data_sha256`` a hash over the
-    content hashes of all pictures, ``seed`` that of the resampling.
+    ``role`` is the role of the data (``fold1``, ``select``, ``report`` ...), ``data_sha256`` a hash over
+    the content hashes of all pictures, ``seed`` that of the resampling. ``accept_threshold`` is ``None``
+    where several models with their own thresholds were pooled.
     """
 
     role: str
@@ -56,6 +57,13 @@ class Provenance:
     commit: str = ""
     command: str = ""
     seed: int = 0
+    temperature: float | None = None
+    accept_threshold: float | None = None
+
+    @property
+    def title(self) -> str:
+        """Model, data and role in one line, for the head of a page or a figure."""
+        return f"{self.model} {self.model_version}".rstrip() + f" on {self.data}, role {self.role}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,8 @@ class Report:
 
     ``overall`` leaves unreadable pictures out; ``accuracy_unread_wrong`` counts each of them as a wrong
     answer. ``confusion`` has true types in rows, predicted types in columns. ``n_typed`` and ``n_counted``
-    pictures have a known type and a known count; ``n_rejected`` were read as no chromosome.
+    pictures have a known type and a known count; ``n_rejected`` were read as no chromosome. ``notes`` are
+    what a reader of the figures must know besides.
     """
 
     provenance: Provenance
@@ -99,6 +108,7 @@ class Report:
     confusion: tuple[tuple[int, ...], ...]
     by_source: Mapping[str, GroupFigures] = field(default_factory=dict)
     unread: tuple[Unread, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """The report as JSON-able values; what the data cannot say is ``None``."""
@@ -114,6 +124,7 @@ def make_report(
     *,
     provenance: Provenance,
     unread: Sequence[Unread] = (),
+    notes: Sequence[str] = (),
     n_resamples: int = N_RESAMPLES,
 ) -> Report:
     """The report on ``table``; its intervals come from draws of cases seeded by ``provenance.seed``."""
@@ -135,6 +146,7 @@ def make_report(
             name: _group(part, seed=provenance.seed, n_resamples=n_resamples) for name, part in parts.items()
         },
         unread=tuple(unread),
+        notes=tuple(notes),
     )
 
 
@@ -158,8 +170,9 @@ def _jsonable(value: object) -> object:
 
 def _markdown(report: Report) -> Iterator[str]:
     source = report.provenance
-    yield f"# {source.model} {source.model_version}".rstrip() + f" on {source.data}"
+    yield f"# {source.title}"
     yield f"\nThe data's role: **{source.role}**. {_extent(report)}"
+    yield from (f"\n{_cell(note)}" for note in report.notes)
     yield "\n| figure | value | 95 % interval by case |\n|---|---|---|"
     for name, value in asdict(report.overall.figures).items():
         yield f"| {_MEANINGS[name]} | {_number(value)} | {_span(report.overall.intervals[name])} |"
