@@ -25,7 +25,7 @@ class ImageConfig(StageConfig):
 
 
 class ForegroundConfig(StageConfig):
-    """What is foreground, and what is contact. Levels are shares of the picture's typical chromosome stain."""
+    """What is foreground, and what is contact. Levels are shares of the picture's typical stain."""
 
     segmentation_level: float = Field(
         0.22, gt=0, lt=1, description="Stain above this share is foreground; its components are the objects."
@@ -108,7 +108,7 @@ class CompositionConfig(StageConfig):
     )
     scale_jitter: float = Field(0.15, ge=0, lt=0.5, description="Chromosome width varies by this share.")
     source_shares: dict[str, float] = Field(
-        {}, description="Chance of each source (manifest name); empty: every case has the same chance."
+        {}, description="Chance of each source (manifest name); empty: every metaphase has the same chance."
     )
     tries: int = Field(12, ge=1, le=1000, description="Attempts to place one body before giving up.")
 
@@ -122,7 +122,7 @@ class CompositionConfig(StageConfig):
 class ViewConfig(StageConfig):
     """How a picture varies between laboratories, cameras and days: photometric changes of a network input."""
 
-    blur_px: tuple[float, float] = Field((0.0, 1.0), description="Gaussian blur, standard deviation.")
+    blur_px: tuple[float, float] = Field((0.0, 0.8), description="Gaussian blur, standard deviation.")
     sharpen: float = Field(0.6, ge=0, le=2, description="Strongest unsharp mask.")
     noise: float = Field(
         0.05, ge=0, le=0.5, description="Largest standard deviation of the noise, share of stain."

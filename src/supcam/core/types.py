@@ -27,7 +27,7 @@ class ClusterType(IntEnum):
 
     @property
     def label(self) -> str:
-        """The name used in every table: ``instance``, ``touching``, ``overlapping``, ``touching_overlapping``."""
+        """The name used in tables: ``instance``, ``touching``, ``overlapping``, ``touching_overlapping``."""
         return self.name.lower()
 
     @classmethod
@@ -100,7 +100,8 @@ class Region:
     """A connected piece of foreground with its surroundings, cut from a picture.
 
     ``stain`` and ``mask`` share one shape; ``mask`` is the component at the segmentation threshold,
-    ``box`` its place in the picture it came from, ``width_px`` the chromosome width there.
+    ``box`` its place in the picture it came from, ``width_px`` the chromosome width there. ``picture`` names
+    the metaphase that it was cut from, and is blank for a crop.
     """
 
     stain: Stain
@@ -109,6 +110,7 @@ class Region:
     width_px: float
     case: str = ""
     source: str = ""
+    picture: str = ""
     type: ClusterType | None = None
     n_chromosomes: int | None = None
     is_chromosome: bool = True

@@ -1,0 +1,276 @@
+"""Pieces joined one by one into one picture: each join is drawn among admissible placements and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool
+
+from supcam.core.config import CompositionConfig, CropConfig
+from supcam.core.crop import Square, mask_box
+from supcam.core.types import Box, ClusterType
+from supcam.data.piece import Cast, Piece, Pose, cast, recast
+from supcam.data.placement import Contact, Limits, Placed, Wish, admissible, relation_at, scene_of
+
+_PAD_PX = 5
+_SPECK_PX = 12
+_REACH_PX = 3.0
+_POSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an assembly keeps to: the composition's settings and the square it must fit."""
+
+    composition: CompositionConfig
+    crop: CropConfig
+
+    @property
+    def limits(self) -> Limits:
+        """Where touching ends and overlapping begins."""
+        return Limits(self.composition.touch_depth, self.composition.overlap_depth, _REACH_PX)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What one assembly keeps to: the rules, and the scale and tightness drawn for all of its bodies.
+
+    Tightness is that of the threshold that joins them. A loose one (0) joins bodies across a visible gap, as
+    permissive segmentation does; a tight one (1) only bodies that melt together.
+    """
+
+    rules: Rules
+    scale: float
+    tightness: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assembly:
+    """Joined bodies on the square: stain in the pieces' units, one core mask a piece, how each was joined."""
+
+    stain: Square
+    masks: Bool[np.ndarray, "pieces size size"]
+    level: float
+    contacts: tuple[Contact, ...]
+
+
+def assemble(
+    pieces: Sequence[Piece], *, relations: Sequence[ClusterType], rules: Rules, rng: np.random.Generator
+) -> Assembly | None:
+    """``pieces`` joined in ``relations``; None when some join, or the whole, was not admissible."""
+    terms = _draw_terms(pieces, rules=rules, rng=rng)
+    first = cast(pieces[0], pose=_draw_pose(terms, rng=rng), shift=_part_pixel(rng))
+    placed = [Placed(first, 0, 0)]
+    contacts: list[Contact] = []
+    for piece, relation in zip(pieces[1:], relations, strict=True):
+        contact = _join(placed, piece, relation=relation, terms=terms, rng=rng)
+        if contact is None:
+            return None
+        contacts.append(contact)
+    return _finish(placed, relations=relations, contacts=contacts, terms=terms, rng=rng)
+
+
+def _draw_terms(pieces: Sequence[Piece], *, rules: Rules, rng: np.random.Generator) -> Terms:
+    width = float(np.median([piece.width_px for piece in pieces]))
+    jitter = 1 + rules.composition.scale_jitter * rng.uniform(-1, 1)
+    scale = min(jitter * rules.crop.width_px / width, rules.crop.max_enlargement)
+    return Terms(rules=rules, scale=scale, tightness=float(rng.random()))
+
+
+def _draw_pose(terms: Terms, *, rng: np.random.Generator, along_rad: float | None = None) -> Pose:
+    mirrored = bool(rng.integers(2))
+    if along_rad is not None:
+        return Pose(terms.scale, along_rad + rng.normal(0, 0.12) + np.pi * rng.integers(2), mirrored=mirrored)
+    if rng.random() < terms.rules.composition.free_rotation_share:
+        return Pose(terms.scale, rng.uniform(0, 2 * np.pi), mirrored=mirrored)
+    return Pose(terms.scale, float(rng.integers(4)) * np.pi / 2, mirrored=mirrored)
+
+
+def _part_pixel(rng: np.random.Generator) -> tuple[float, float]:
+    return float(rng.random()), float(rng.random())
+
+
+def _join(
+    placed: list[Placed],
+    piece: Piece,
+    *,
+    relation: ClusterType,
+    terms: Terms,
+    rng: np.random.Generator,
+) -> Contact | None:
+    """Adds ``piece`` to ``placed`` in ``relation``; None when none of the tries was admissible."""
+    scene = scene_of(placed, pad=_PAD_PX)
+    for _ in range(terms.rules.composition.tries):
+        wish = _draw_wish(relation, terms=terms, rng=rng)
+        body = _cast_for(wish, piece, placed=placed, terms=terms, rng=rng)
+        shifts = admissible(scene, body, wish=wish, limits=terms.rules.limits)
+        for top, left in _pick(shifts, body=body, heap_share=terms.rules.composition.heap_share, rng=rng):
+            candidate = Placed(body, scene.top + top, scene.left + left)
+            if holds(placed, candidate, relation=relation, limits=terms.rules.limits):
+                placed.append(candidate)
+                return wish.contact
+    return None
+
+
+def _draw_wish(relation: ClusterType, *, terms: Terms, rng: np.random.Generator) -> Wish:
+    settings = terms.rules.composition
+    if relation is ClusterType.OVERLAPPING:
+        return Wish(relation, _draw_contact(settings.overlap_shares, rng=rng), 0.0)
+    contact = _draw_contact(settings.touch_shares, rng=rng)
+    if rng.random() < settings.gap_share:
+        return Wish(
+            relation, contact, -1.0 - settings.max_gap_px * (1 - terms.tightness) * float(rng.random())
+        )
+    return Wish(relation, contact, float(rng.uniform(0, settings.touch_depth * terms.rules.crop.width_px)))
+
+
+def _draw_contact(shares: Mapping[str, float], *, rng: np.random.Generator) -> Contact:
+    names = list(shares)
+    chances = np.array([shares[name] for name in names])
+    return Contact(names[int(rng.choice(len(names), p=chances / chances.sum()))])
+
+
+def _cast_for(
+    wish: Wish, piece: Piece, *, placed: Sequence[Placed], terms: Terms, rng: np.random.Generator
+) -> Cast:
+    beside = _direction(placed[int(rng.integers(len(placed)))].cast)
+    if wish.contact is Contact.SIDE_BY_SIDE:
+        pose = _draw_pose(terms, rng=rng, along_rad=beside - piece.axis_rad)
+        return cast(piece, pose=pose, shift=_part_pixel(rng))
+    for _ in range(_POSES):
+        pose = _draw_pose(terms, rng=rng)
+        if wish.contact is not Contact.CROSSING or _crosses(pose, piece.axis_rad, beside):
+            break
+    return cast(piece, pose=pose, shift=_part_pixel(rng))
+
+
+def _crosses(pose: Pose, axis_rad: float, beside_rad: float) -> bool:
+    """Whether an axis in this pose meets the direction ``beside_rad`` at more than about 30 degrees."""
+    turned = (np.pi - axis_rad if pose.mirrored else axis_rad) + pose.angle_rad
+    return bool(abs(np.sin(turned - beside_rad)) > 0.5)
+
+
+def _direction(body: Cast) -> float:
+    """The direction of a drawn body's long axis, as its piece's axis came through its matrix."""
+    axis = np.array([np.cos(body.piece.axis_rad), -np.sin(body.piece.axis_rad)])
+    x, y = body.matrix[:, :2] @ axis
+    return float(np.arctan2(-y, x))
+
+
+def _pick(
+    shifts: Bool[np.ndarray, "rows columns"], *, body: Cast, heap_share: float, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    """A few admissible places (row, column in the scene), at random; for a heap nearest the middle first."""
+    flat = np.flatnonzero(shifts)
+    if not flat.size:
+        return []
+    drawn = flat[rng.integers(flat.size, size=4)]
+    places = np.stack(np.unravel_index(drawn, shifts.shape), axis=1)
+    if rng.random() < heap_share:
+        middle = np.array(shifts.shape) / 2
+        places = places[np.argsort(((places - middle) ** 2).sum(axis=1), kind="stable")]
+    rows, columns = body.core.shape
+    return [(2 * int(row) - rows + 1, 2 * int(column) - columns + 1) for row, column in places]
+
+
+def holds(placed: Sequence[Placed], body: Placed, *, relation: ClusterType, limits: Limits) -> bool:
+    """Whether ``body`` is in ``relation``, and in no other one, with what is placed."""
+    bits = ClusterType.INSTANCE
+    for one in placed:
+        found = relation_at(one, body, limits=limits)
+        if found is None:
+            return False
+        bits = bits | found
+    return bits is relation
+
+
+def _finish(
+    placed: Sequence[Placed],
+    *,
+    relations: Sequence[ClusterType],
+    contacts: Sequence[Contact],
+    terms: Terms,
+    rng: np.random.Generator,
+) -> Assembly | None:
+    """The bodies centred in the square, made smaller if they must; None when a relation did not survive."""
+    settled, shrunk = _settle(placed, crop=terms.rules.crop)
+    if shrunk and not all(
+        holds(settled[:i], settled[i], relation=relation, limits=terms.rules.limits)
+        for i, relation in enumerate(relations, 1)
+    ):
+        return None
+    size = terms.rules.crop.size_px
+    stain = _added(
+        [_on_square(one, one.cast.stain, size) for one in settled],
+        share=float(rng.uniform(*terms.rules.composition.added_stain)),
+    )
+    level = float(np.mean([one.cast.piece.level for one in settled]))
+    if relations and not is_one_piece(stain, threshold=level * _joining_level(terms)):
+        return None
+    masks = np.stack([_on_square(one, one.cast.core, size) for one in settled])
+    return Assembly(stain=stain, masks=masks, level=level, contacts=tuple(contacts))
+
+
+def _joining_level(terms: Terms) -> float:
+    low, high = terms.rules.composition.segmentation_levels
+    return float(low * (high / low) ** terms.tightness)
+
+
+def _settle(placed: Sequence[Placed], *, crop: CropConfig) -> tuple[list[Placed], bool]:
+    """``placed`` moved to the middle of the square, or (True) drawn anew at the scale at which it fits."""
+    box = _extent(placed)
+    factor = (crop.size_px - 2 * crop.margin_px) / max(box.height, box.width)
+    centre = (np.array([box.left + box.right, box.top + box.bottom]) - 1) / 2
+    if factor < 1:
+        return [_shrunk(one, factor, centre, size=crop.size_px) for one in placed], True
+    left, top = np.round((crop.size_px - 1) / 2 - centre).astype(int)
+    return [Placed(one.cast, one.top + int(top), one.left + int(left)) for one in placed], False
+
+
+def _extent(placed: Sequence[Placed]) -> Box:
+    boxes = [(one, mask_box(one.cast.core)) for one in placed]
+    return Box(
+        top=min(one.top + box.top for one, box in boxes),
+        left=min(one.left + box.left for one, box in boxes),
+        bottom=max(one.top + box.bottom for one, box in boxes),
+        right=max(one.left + box.right for one, box in boxes),
+    )
+
+
+def _shrunk(one: Placed, factor: float, centre: np.ndarray, *, size: int) -> Placed:
+    """``one`` drawn anew on the square, with ``centre`` of the canvas in its middle."""
+    matrix = one.cast.matrix.copy()
+    matrix[:, 2] += (one.left, one.top)
+    matrix *= factor
+    matrix[:, 2] += (size - 1) / 2 - factor * centre
+    return Placed(recast(one.cast, matrix=matrix, size=(size, size)), 0, 0)
+
+
+def _on_square(one: Placed, array: np.ndarray, size: int) -> np.ndarray:
+    """``array`` of a placed body on the empty square; what lies outside is cut."""
+    square = np.zeros((size, size), array.dtype)
+    top, left = max(0, one.top), max(0, one.left)
+    bottom, right = min(size, one.top + array.shape[0]), min(size, one.left + array.shape[1])
+    if bottom > top and right > left:
+        square[top:bottom, left:right] = array[
+            top - one.top : bottom - one.top, left - one.left : right - one.left
+        ]
+    return square
+
+
+def _added(stains: Sequence[Square], *, share: float) -> Square:
+    """Stains laid on each other: the strongest, and ``share`` of what the others add (1: all of it)."""
+    if len(stains) == 1:
+        return stains[0]
+    stack = np.stack(stains)
+    strongest = stack.max(axis=0)
+    return np.asarray(strongest + np.float32(share) * (stack.sum(axis=0) - strongest))
+
+
+def is_one_piece(stain: Square, *, threshold: float) -> bool:
+    """Whether all that is above ``threshold``, specks aside, hangs together."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats((stain > threshold).astype(np.uint8), connectivity=8)
+    return int((stats[1:, cv2.CC_STAT_AREA] >= _SPECK_PX).sum()) == 1

@@ -1,0 +1,195 @@
+"""Regions -> pieces: what composition needs to know of a chromosome (or labelled cluster), and its casts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Float64, UInt8
+
+from supcam.core.config import ForegroundConfig
+from supcam.core.crop import mask_box, resample
+from supcam.core.foreground import core_mask, solid
+from supcam.core.types import ClusterType, Mask, Region, Stain
+
+Bytes = UInt8[np.ndarray, "height width"]
+FAR_PX = 99.0
+"""Stands for 'far outside' in signed distances."""
+_END_SHARE = 0.6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A region made ready for composition, at the resolution of its picture.
+
+    ``core`` and ``ends`` are 0 or 255: the body at the core level, and the parts of it that lie within 0.6
+    widths of a tip. ``level`` is the stain of the body, ``axis_rad`` the direction of its long axis,
+    ``group`` (source/case/picture) tells whose chromosomes may be put together.
+    """
+
+    stain: Stain
+    core: Bytes
+    ends: Bytes
+    level: float
+    width_px: float
+    axis_rad: float
+    group: str
+    type: ClusterType
+    n_chromosomes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cast:
+    """A piece drawn at a scale and angle: its arrays share one shape; ``depth`` is the signed distance.
+
+    ``depth`` is positive inside the core (pixels from its edge) and negative outside; ``matrix`` leads from
+    the piece's pixels to the cast's.
+    """
+
+    piece: Piece
+    matrix: Float64[np.ndarray, "2 3"]
+    stain: Stain
+    core: Mask
+    ends: Mask
+    depth: Float32[np.ndarray, "height width"]
+    width_px: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Scale (pixels of the cast for each of the piece), counter-clockwise angle, mirrored or not."""
+
+    scale: float
+    angle_rad: float
+    mirrored: bool = False
+
+
+def prepare(region: Region, *, config: ForegroundConfig) -> Piece | None:
+    """``region`` as a piece; None when too little of it reaches the core level to be composed."""
+    total = float(region.stain.sum())
+    if total <= 0 or region.type is None:
+        return None
+    level = float(np.einsum("ij,ij->", region.stain, region.stain)) / total
+    above = core_mask(region.stain, typical=level, config=config) & _grown(region.mask)
+    core = solid(above, radius_px=max(2, round(0.3 * region.width_px)), hole_px=60)
+    if core.sum() < 30:
+        return None
+    box = mask_box(_grown(region.mask | core, radius=max(2, round(0.35 * region.width_px))))
+    core, stain = core[box.slices], region.stain[box.slices]
+    return Piece(
+        stain=np.ascontiguousarray(stain),
+        core=_bytes(core),
+        ends=_bytes(_end_zones(core, reach_px=_END_SHARE * region.width_px)),
+        level=level,
+        width_px=region.width_px,
+        axis_rad=_axis(core),
+        group=f"{region.source}/{region.case}/{region.picture}",
+        type=region.type,
+        n_chromosomes=region.n_chromosomes or 1,
+    )
+
+
+def _bytes(mask: Mask) -> Bytes:
+    return mask.astype(np.uint8) * np.uint8(255)
+
+
+def _grown(mask: Mask, *, radius: int = 1) -> Mask:
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
+
+
+def _axis(core: Mask) -> float:
+    rows, columns = np.nonzero(core)
+    covariance = np.cov(np.stack([columns, rows]).astype(float)) if len(rows) > 2 else np.eye(2)
+    _, vectors = np.linalg.eigh(covariance)
+    return float(np.arctan2(-vectors[1, -1], vectors[0, -1]))
+
+
+def _end_zones(core: Mask, *, reach_px: float) -> Mask:
+    """The parts of ``core`` within ``reach_px`` of its two tips, along the body (geodesic distance)."""
+    start = _steps_from(core, _first_pixel(core))
+    one = _steps_from(core, _farthest(start))
+    other = _steps_from(core, _farthest(one))
+    near_one = (one >= 0) & (one <= reach_px)
+    return near_one | ((other >= 0) & (other <= reach_px))
+
+
+def _first_pixel(core: Mask) -> tuple[int, int]:
+    row, column = np.argwhere(core)[0]
+    return int(row), int(column)
+
+
+def _farthest(steps: np.ndarray) -> tuple[int, int]:
+    row, column = np.unravel_index(int(steps.argmax()), steps.shape)
+    return int(row), int(column)
+
+
+def _steps_from(core: Mask, seed: tuple[int, int]) -> Float32[np.ndarray, "height width"]:
+    """Geodesic distance in pixels inside ``core`` from ``seed``; -1 where it cannot be reached.
+
+    Grown alternately by a cross and a square, so that a step is about one pixel long in every direction.
+    """
+    steps = np.full(core.shape, -1, np.float32)
+    front = np.zeros(core.shape, np.uint8)
+    front[seed] = 1
+    body = core.astype(np.uint8)
+    kernels = (np.ones((3, 3), np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
+    for step in range(4 * sum(core.shape)):
+        steps[(front > 0) & (steps < 0)] = step
+        grown = np.bitwise_and(cv2.dilate(front, kernels[step % 2]), body, dtype=np.uint8)
+        if np.array_equal(grown, front):
+            break
+        front = grown
+    return steps
+
+
+def pose_matrix(
+    piece: Piece, pose: Pose, *, shift: tuple[float, float] = (0.0, 0.0)
+) -> Float64[np.ndarray, "2 3"]:
+    """The affine map of ``pose``; ``shift`` (x, y) is a part of a pixel."""
+    cos, sin = pose.scale * np.cos(pose.angle_rad), pose.scale * np.sin(pose.angle_rad)
+    mirror = -1.0 if pose.mirrored else 1.0
+    linear = np.array([[cos * mirror, sin], [-sin * mirror, cos]])
+    height, width = piece.core.shape
+    corners = linear @ np.array([[0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1]], float)
+    low = corners.min(axis=1) - 1.5
+    return np.column_stack([linear, -low + np.array(shift)])
+
+
+def cast(piece: Piece, *, pose: Pose, shift: tuple[float, float] = (0.0, 0.0)) -> Cast:
+    """``piece`` drawn in ``pose``, resampled just as every picture is on its way to the network."""
+    matrix = pose_matrix(piece, pose, shift=shift)
+    height, width = piece.core.shape
+    corners = matrix[:, :2] @ np.array([[0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1]], float)
+    extent = np.ceil(corners.max(axis=1) - corners.min(axis=1) + 4.5).astype(int)
+    size = (int(extent[1]), int(extent[0]))
+    return _drawn(piece, matrix, size, scale=pose.scale)
+
+
+def recast(one: Cast, *, matrix: np.ndarray, size: tuple[int, int]) -> Cast:
+    """The same piece drawn anew from its own pixels through another matrix: nothing is resampled twice."""
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    return _drawn(one.piece, matrix, size, scale=scale)
+
+
+def _drawn(piece: Piece, matrix: np.ndarray, size: tuple[int, int], *, scale: float) -> Cast:
+    core = cv2.warpAffine(piece.core, matrix, size[::-1], flags=cv2.INTER_LINEAR) > 127
+    ends = cv2.warpAffine(piece.ends, matrix, size[::-1], flags=cv2.INTER_NEAREST) > 127
+    return Cast(
+        piece=piece,
+        matrix=matrix,
+        stain=resample(piece.stain, matrix=matrix, size_px=size),
+        core=core,
+        ends=ends & core,
+        depth=signed_depth(core),
+        width_px=piece.width_px * scale,
+    )
+
+
+def signed_depth(core: Mask) -> Float32[np.ndarray, "height width"]:
+    """Distance to the core's edge in pixels: positive inside (1 in its outermost pixels), else negative."""
+    body = core.astype(np.uint8)
+    inside = cv2.distanceTransform(body, cv2.DIST_L2, 3)
+    outside = cv2.distanceTransform(1 - body, cv2.DIST_L2, 3)
+    return inside - outside
