@@ -161,6 +161,25 @@ def test_every_source_file_has_its_tests() -> None:
     assert not {path.as_posix() for path in sources - tested}, "source files without tests"
 
 
+def test_map_of_the_package_names_every_file() -> None:
+    """A folder's line ends in a slash; the files of a folder are indented below it."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    block = next(part for part in text.split("```") if part.lstrip().startswith("cli.py"))
+    folder, named = "", set()
+    for line in block.strip().splitlines():
+        name = line.split()[0]
+        if name.endswith("/"):
+            folder = name
+        else:
+            named.add(folder + name if line.startswith(" ") else name)
+    doors = {"__main__.py"}
+    assert (
+        named
+        == {path.relative_to(SOURCE).as_posix() for path in SOURCE_FILES if path.name != "__init__.py"}
+        - doors
+    )
+
+
 # ---- what the texts may not say
 
 
