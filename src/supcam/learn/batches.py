@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from supcam.core.config import TrainConfig
+from supcam.core.types import TrainingError
 
 UNKNOWN = -1
 """A label that is not known; the loss leaves it out."""
@@ -135,7 +136,11 @@ def training_loader(source: ExampleSource, *, config: TrainConfig, first_step: i
 
 
 def validation_loader(examples: Sequence[Example], *, batch_size: int) -> DataLoader[Batch]:
-    """The examples in their order, all of them."""
+    """The examples in their order, all of them. Raises ``TrainingError`` when there are none."""
+    if not examples:
+        raise TrainingError(
+            "no validation example", expected="one or more", remedy="leave the set out, or fill it"
+        )
     batches = [stack(examples[first : first + batch_size]) for first in range(0, len(examples), batch_size)]
     return DataLoader(_Ready(batches), batch_size=None, shuffle=False, collate_fn=_as_it_is)
 

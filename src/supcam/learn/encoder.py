@@ -39,7 +39,7 @@ class Network(nn.Module):
 
     def __init__(self, config: NetworkConfig, *, seed: int = 0) -> None:
         super().__init__()
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.backbone = _backbone(config)
             self.dim = _feature_dim(self.backbone, config=config)
@@ -85,19 +85,19 @@ def _feature_dim(backbone: nn.Module, *, config: NetworkConfig) -> int:
     try:
         with torch.no_grad():
             features = backbone(torch.zeros(1, 1, _PROBE_PX, _PROBE_PX))
-    except (AssertionError, RuntimeError) as error:
-        raise _no_map(config) from error
+    except (AssertionError, AttributeError, RuntimeError) as error:
+        raise _no_map(config, found=str(error)) from error
     backbone.train()
     if features.ndim != 4 or features.shape[2] != features.shape[3]:
-        raise _no_map(config)
+        raise _no_map(config, found=f"an output of shape {tuple(features.shape)}")
     return int(features.shape[1])
 
 
-def _no_map(config: NetworkConfig) -> ConfigError:
+def _no_map(config: NetworkConfig, *, found: str) -> ConfigError:
     return ConfigError(
-        f"backbone {config.backbone!r}, which makes no feature map of pictures of any size",
-        expected="a convolutional timm model",
-        remedy="choose another backbone in the [network] table",
+        f"backbone {config.backbone!r} with channels {config.channels} that makes no feature map ({found})",
+        expected="a convolutional timm model that takes pictures of any size; a width for each stage",
+        remedy="correct the [network] table",
     )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +20,10 @@ from supcam.core.config import TrainConfig
 from supcam.core.types import TrainingError
 from supcam.learn.batches import UNKNOWN, Batch
 from supcam.learn.encoder import Network, NetworkOutput
+from supcam.learn.history import write_everywhere
 from supcam.learn.scores import Answers, Scores, score
 
 Scalar = Float32[Tensor, ""]
-_TERMS = ("total", "type", "count", "chromosome")
-_TERMS_KEY = "loss_terms"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,9 +113,6 @@ class Finetuning(lightning.LightningModule):
         self.validation_names = tuple(validation_names)
         self.scores: dict[str, Scores] = {}
         self._answers: list[list[Answers]] = []
-        self._terms: list[Tensor] = []
-        self._line_since = 0.0
-        self._validating_since = 0.0
 
     @override
     def configure_optimizers(self) -> Any:
@@ -133,11 +128,6 @@ class Finetuning(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     @override
-    def on_train_start(self) -> None:
-        """The clock of the first line of metrics starts."""
-        self._line_since = time.monotonic()
-
-    @override
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """The step's own randomness. Raises ``TrainingError`` when the batch is not that of the step."""
         if batch.step != self.global_step:
@@ -149,18 +139,17 @@ class Finetuning(lightning.LightningModule):
         torch.manual_seed(_step_seed(seed=self.config.seed, step=batch.step))
 
     @override
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch. Raises ``TrainingError`` when it is not finite."""
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """The loss of one batch and its terms. Raises ``TrainingError`` when it is not finite."""
         terms = classification_loss(self.network(batch.pictures), batch=batch, config=self.config)
         if not torch.isfinite(terms.total):
             raise TrainingError(
-                f"a loss of {float(terms.total)} in step {batch.step}",
+                f"a loss of {terms.total.item()} in step {batch.step}",
                 expected="a finite loss",
                 remedy="lower learning_rate, or look for pictures that are not finite",
             )
-        self._terms.append(torch.stack([getattr(terms, name).detach() for name in _TERMS]))
         self.log("loss", terms.total.detach(), prog_bar=True, logger=False, batch_size=len(batch.pictures))
-        return terms.total
+        return {"loss": terms.total, **{name: getattr(terms, name).detach() for name in LossTerms.__slots__}}
 
     @override
     def configure_gradient_clipping(self, optimizer: Any, *_: object, **__: object) -> None:
@@ -177,31 +166,18 @@ class Finetuning(lightning.LightningModule):
         blend_into(self.average, network=self.network, keep=keep if self.config.average_decay else 0.0)
 
     @override
-    def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
-        """A line of metrics every ``log_every_steps``: means since the last line."""
-        if self.global_step % self.config.log_every_steps:
-            return
-        means = torch.stack(self._terms).mean(dim=0).tolist()
-        seconds = time.monotonic() - self._line_since
-        values = {f"train/{name}": value for name, value in zip(_TERMS, means, strict=True)}
-        values["train/learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
-        values["train/pictures_per_second"] = len(self._terms) * len(batch.pictures) / max(seconds, 1e-9)
-        self._write(values)
-        self._terms.clear()
-        self._line_since = time.monotonic()
-
-    @override
     def on_validation_epoch_start(self) -> None:
-        """No answers yet; the clock of the metrics stands still."""
+        """No answers yet."""
         self._answers = [[] for _ in self.validation_names]
-        self._validating_since = time.monotonic()
 
     @override
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """The averaged network's answers, in float32 as it is used later."""
         with torch.autocast(batch.pictures.device.type, enabled=False):
             output: NetworkOutput = self.average(batch.pictures)
-        self._answers[dataloader_idx].append(_answers(output, batch=batch))
+        self._answers[dataloader_idx].append(
+            _answers(output, batch=batch, counts_trained=self.config.count_weight > 0)
+        )
 
     @override
     def on_validation_epoch_end(self) -> None:
@@ -209,40 +185,36 @@ class Finetuning(lightning.LightningModule):
         pairs = zip(self.validation_names, self._answers, strict=True)
         self.scores = {name: score(_joined(parts)) for name, parts in pairs}
         for name, scores in self.scores.items():
-            self._write({f"validation/{name}/{field}": getattr(scores, field) for field in scores.__slots__})
-        self._line_since += time.monotonic() - self._validating_since
-
-    @override
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the losses of the line of metrics that is under way."""
-        checkpoint[_TERMS_KEY] = torch.stack(self._terms) if self._terms else torch.zeros(0, len(_TERMS))
-
-    @override
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on with that line."""
-        self._terms = list(checkpoint[_TERMS_KEY])
-
-    def _write(self, values: Mapping[str, float]) -> None:
-        for logger in self.loggers:
-            logger.log_metrics({**values, "epoch": float(self.current_epoch)}, step=self.global_step)
+            values = {f"validation/{name}/{field}": getattr(scores, field) for field in scores.__slots__}
+            write_everywhere(values, trainer=self.trainer)
 
 
 def _step_seed(*, seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _answers(output: NetworkOutput, *, batch: Batch) -> Answers:
+def _answers(output: NetworkOutput, *, batch: Batch, counts_trained: bool) -> Answers:
     return Answers(
-        type_logits=output.type_logits.float().cpu().numpy(),
-        count_logits=output.count_logits.float().cpu().numpy(),
-        chromosome_logit=output.chromosome_logit.float().cpu().numpy(),
-        type=batch.types.cpu().numpy(),
-        count=batch.counts.cpu().numpy(),
-        is_chromosome=batch.chromosomes.cpu().numpy(),
+        type_logits=_numpy(output.type_logits),
+        count_logits=_numpy(output.count_logits) if counts_trained else None,
+        chromosome_logit=_numpy(output.chromosome_logit),
+        types=batch.types.cpu().numpy(),
+        counts=batch.counts.cpu().numpy(),
+        chromosomes=batch.chromosomes.cpu().numpy(),
     )
+
+
+def _numpy(logits: Float[Tensor, "batch classes"]) -> Float32[np.ndarray, "batch classes"]:
+    return np.asarray(logits.float().cpu().numpy())
 
 
 def _joined(parts: list[Answers]) -> Answers:
-    return Answers(
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in Answers.__slots__}
-    )
+    """All parts in one; they agree on what is trained."""
+    columns = {name: [getattr(part, name) for part in parts] for name in Answers.__slots__}
+    if columns["count_logits"][0] is None:
+        columns["count_logits"] = []
+    return Answers(**{name: _concatenated(values) for name, values in columns.items()})
+
+
+def _concatenated(values: list[Any]) -> Any:  # noqa: ANN401 (one of several array types)
+    return np.concatenate(values) if values else None

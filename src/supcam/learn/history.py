@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers.logger import Logger
+from torch import Tensor
+from typing_extensions import override
 
 METRICS = "metrics.csv"
 HISTORY = "history.csv"
-_METRICS_COLUMNS = (
-    "step",
-    "epoch",
-    "total",
-    "type",
-    "count",
-    "chromosome",
-    "learning_rate",
-    "pictures_per_second",
-)
+TERMS = ("total", "type", "count", "chromosome")
+"""The losses that every training step returns."""
+_METRICS_COLUMNS = ("step", "epoch", *TERMS, "learning_rate", "pictures_per_second")
 _HISTORY_COLUMNS = (
     "step",
     "epoch",
@@ -82,18 +81,22 @@ class TableLogger(Logger):
         self._history = StepTable(folder / HISTORY, columns=_HISTORY_COLUMNS)
 
     @property
+    @override
     def name(self) -> str:
         """The logger's name, which nothing is stored under."""
         return ""
 
     @property
+    @override
     def version(self) -> str:
         """The logger's version, which nothing is stored under."""
         return ""
 
-    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    @override
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: the configuration lies beside the tables."""
 
+    @override
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """One row of the table that the names point to, one for each validation set."""
         assert step is not None
@@ -108,6 +111,80 @@ class TableLogger(Logger):
         """Only what was logged up to ``step`` stays."""
         self._metrics.cut_after(step)
         self._history.cut_after(step)
+
+
+class MetricLines(Callback):
+    """A line of training metrics every ``every_steps``: mean losses since the last line, rate and speed.
+
+    The line under way is part of a checkpoint, so that a resumed run writes the lines of an uninterrupted
+    one.
+    """
+
+    def __init__(self, every_steps: int) -> None:
+        self._every_steps = every_steps
+        self._terms: list[Tensor] = []
+        self._pictures = 0
+        self._since = 0.0
+        self._validating_since = 0.0
+
+    @override
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """The clock starts."""
+        self._since = time.monotonic()
+
+    @override
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Takes up the losses of the step, and writes the line when it is due."""
+        self._terms.append(torch.stack([outputs[name] for name in TERMS]))
+        self._pictures += len(batch.pictures)
+        if trainer.global_step % self._every_steps == 0:
+            write_everywhere(self._line(trainer), trainer=trainer)
+            self._begin_line()
+
+    def _line(self, trainer: lightning.Trainer) -> dict[str, float]:
+        means = torch.stack(self._terms).mean(dim=0).tolist()
+        line = {f"train/{name}": value for name, value in zip(TERMS, means, strict=True)}
+        line["train/learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        line["train/pictures_per_second"] = self._pictures / max(time.monotonic() - self._since, 1e-9)
+        return line
+
+    def _begin_line(self) -> None:
+        self._terms.clear()
+        self._pictures = 0
+        self._since = time.monotonic()
+
+    @override
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """The clock stands still."""
+        self._validating_since = time.monotonic()
+
+    @override
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """The clock goes on."""
+        self._since += time.monotonic() - self._validating_since
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """The losses of the line under way."""
+        return {"terms": torch.stack(self._terms) if self._terms else torch.zeros(0, len(TERMS))}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on with that line; its speed is that of the pictures seen since."""
+        self._terms = list(state_dict["terms"])
+
+
+def write_everywhere(values: Mapping[str, float], *, trainer: lightning.Trainer) -> None:
+    """``values`` at the trainer's step, in all of its loggers."""
+    for logger in trainer.loggers:
+        logger.log_metrics({**values, "epoch": float(trainer.current_epoch)}, step=trainer.global_step)
 
 
 def _under(metrics: Mapping[str, float], *, prefix: str) -> dict[str, str | float]:

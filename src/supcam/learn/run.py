@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import signal
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from pydantic import JsonValue
 from typing_extensions import override
 
 from supcam.core.types import TrainingError
@@ -31,7 +31,7 @@ from supcam.learn.checkpoints import (
 )
 from supcam.learn.encoder import Network
 from supcam.learn.finetune import Finetuning
-from supcam.learn.history import TableLogger
+from supcam.learn.history import MetricLines, TableLogger
 from supcam.learn.recipe import Recipe
 from supcam.learn.scores import Scores
 
@@ -42,6 +42,7 @@ _EXPECTED_WARNINGS = (
     "You're resuming from a checkpoint that ended before the epoch ended",  # our loader goes on there
     "The '.*dataloader' does not have many workers",  # the recipe says how many
     "The number of training batches .* is smaller than the logging interval",  # a matter of the recipe, too
+    "You defined a `validation_step` but have no `val_dataloader`",  # a recipe may do without
     "`isinstance.treespec, LeafSpec.` is deprecated",  # Lightning's own use of torch
     "Found .* module.* in eval mode at the start of training",  # the averaged network after validation
 )
@@ -76,10 +77,10 @@ def run(recipe: Recipe, *, sources: TrainingSources, folder: Path, progress: boo
     if recipe.train.init_from is not None:
         load_averaged(network, path=Path(recipe.train.init_from))
     learner = Finetuning(network, config=recipe.train, validation_names=sources.validation)
+    saving = _Saving(folder / CHECKPOINT, identity=identity)
+    callbacks = _callbacks(recipe, saving=saving, progress=progress)
     with _quiet(), _threads(recipe.train.threads):
-        trainer = _trainer(
-            recipe, folder=folder, start=start, callbacks=_callbacks(folder, identity, progress)
-        )
+        trainer = _trainer(recipe, folder=folder, start=start, callbacks=callbacks)
         _fit(trainer, learner=learner, sources=sources, start=start)
     return RunResult(
         folder=folder, checkpoint=folder / CHECKPOINT, steps=trainer.global_step, scores=learner.scores
@@ -88,20 +89,33 @@ def run(recipe: Recipe, *, sources: TrainingSources, folder: Path, progress: boo
 
 def _fit(trainer: lightning.Trainer, *, learner: Finetuning, sources: TrainingSources, start: _Start) -> None:
     config = learner.config
-    trainer.fit(
-        learner,
-        train_dataloaders=training_loader(sources.train, config=config, first_step=start.step),
-        val_dataloaders=[
-            validation_loader(examples, batch_size=config.batch_size)
-            for examples in sources.validation.values()
-        ]
-        or None,
-        ckpt_path=start.checkpoint,
-        weights_only=True,
-    )
+    loaders = [
+        validation_loader(examples, batch_size=config.batch_size) for examples in sources.validation.values()
+    ]
+    with _stopped_by_hand(trainer):
+        trainer.fit(
+            learner,
+            train_dataloaders=training_loader(sources.train, config=config, first_step=start.step),
+            val_dataloaders=loaders or None,
+            ckpt_path=start.checkpoint,
+            weights_only=True,
+        )
 
 
-def _identity(recipe: Recipe, *, data_hash: str) -> dict[str, JsonValue]:
+@contextmanager
+def _stopped_by_hand(trainer: lightning.Trainer) -> Generator[None]:
+    """Ctrl-C is ``KeyboardInterrupt`` as everywhere; Lightning turns it into an exit and then ignores it."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stop:
+        if trainer.received_sigterm:
+            raise
+        signal.signal(signal.SIGINT, before)
+        raise KeyboardInterrupt from stop
+
+
+def _identity(recipe: Recipe, *, data_hash: str) -> dict[str, object]:
     """All that decides what a run ends with, as JSON."""
     start = recipe.train.init_from
     return {
@@ -121,7 +135,7 @@ def _sha256(path: Path) -> str:
         ) from error
 
 
-def _start(folder: Path, *, identity: dict[str, JsonValue], total_steps: int) -> _Start:
+def _start(folder: Path, *, identity: dict[str, object], total_steps: int) -> _Start:
     """Where the run begins; a new folder gets its ``config.json`` first."""
     config = folder / CONFIG
     if not config.exists():
@@ -142,7 +156,7 @@ def _start(folder: Path, *, identity: dict[str, JsonValue], total_steps: int) ->
     return _Start(step=step, checkpoint=checkpoint)
 
 
-def _claim(folder: Path, *, identity: dict[str, JsonValue]) -> None:
+def _claim(folder: Path, *, identity: dict[str, object]) -> None:
     """An empty folder becomes the run's own."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
@@ -157,7 +171,7 @@ def _claim(folder: Path, *, identity: dict[str, JsonValue]) -> None:
     unfinished.replace(folder / CONFIG)
 
 
-def _read_identity(path: Path) -> dict[str, JsonValue]:
+def _read_identity(path: Path) -> dict[str, object]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -167,7 +181,7 @@ def _read_identity(path: Path) -> dict[str, JsonValue]:
     return found if isinstance(found, dict) else {}
 
 
-def _require_same(found: dict[str, JsonValue], *, identity: dict[str, JsonValue], where: Path) -> None:
+def _require_same(found: dict[str, object], *, identity: dict[str, object], where: Path) -> None:
     """Nothing, when the folder's run is this one. Else raises ``TrainingError`` that names what differs."""
     old, new = _flat(found), _flat(identity)
     different = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
@@ -180,7 +194,7 @@ def _require_same(found: dict[str, JsonValue], *, identity: dict[str, JsonValue]
         )
 
 
-def _flat(value: JsonValue, *, name: str = "") -> dict[str, JsonValue]:
+def _flat(value: object, *, name: str = "") -> dict[str, object]:
     """Nested tables as one with dotted keys."""
     if not isinstance(value, dict):
         return {name: value}
@@ -213,9 +227,10 @@ def _trainer(recipe: Recipe, *, folder: Path, start: _Start, callbacks: list[Cal
     )
 
 
-def _callbacks(folder: Path, identity: dict[str, JsonValue], progress: bool) -> list[Callback]:
-    saving: list[Callback] = [_Saving(folder / CHECKPOINT, identity=identity)]
-    return [*saving, _Progress()] if progress else saving
+def _callbacks(recipe: Recipe, *, saving: _Saving, progress: bool) -> list[Callback]:
+    """Saving comes after the line of metrics, so that a checkpoint knows whether its line is written."""
+    always: list[Callback] = [MetricLines(recipe.train.log_every_steps), saving]
+    return [*always, _Progress()] if progress else always
 
 
 class _Progress(RichProgressBar):
@@ -233,7 +248,7 @@ class _Progress(RichProgressBar):
 class _Saving(Callback):
     """A checkpoint every N steps and at the end of every epoch, after its validation."""
 
-    def __init__(self, path: Path, *, identity: dict[str, JsonValue]) -> None:
+    def __init__(self, path: Path, *, identity: dict[str, object]) -> None:
         self._path = path
         self._identity = identity
 

@@ -9,17 +9,25 @@ from supcam.core.config import parse_config, read_toml
 from supcam.learn.batches import TrainingSources
 from supcam.learn.recipe import Recipe
 from supcam.learn.run import RunResult, run
+from supcam.learn.sources import build_sources as sources_on_disk
 
 SourceFactory = Callable[[Recipe], TrainingSources]
 
 
 def train(
-    config_path: Path, *, output: Path, build_sources: SourceFactory, progress: bool = False
+    config_path: Path, *, output: Path, build_sources: SourceFactory | None = None, progress: bool = False
 ) -> RunResult:
     """Trains by the TOML file into the folder ``output``; started again after a kill, it goes on.
 
-    Raises ``ConfigError`` for an unknown key or a value out of range, ``TrainingError`` when ``output`` holds
-    a finished run, a run by another recipe or on other data, or files of any other kind.
+    ``build_sources`` makes the samples; by default they come from where the ``[data]`` table says, with the
+    roles file beside the configuration. Raises ``ConfigError`` for an unknown key or a value out of range,
+    ``ManifestError`` for data that cannot be used, ``TrainingError`` when ``output`` holds a finished run, a
+    run by another recipe or on other data, or files of any other kind.
     """
     recipe = parse_config(Recipe, read_toml(config_path), where=config_path)
-    return run(recipe, sources=build_sources(recipe), folder=output, progress=progress)
+    sources = build_sources(recipe) if build_sources else _sources(recipe, folder=config_path.parent)
+    return run(recipe, sources=sources, folder=output, progress=progress)
+
+
+def _sources(recipe: Recipe, *, folder: Path) -> TrainingSources:
+    return sources_on_disk(recipe, folder=folder)
