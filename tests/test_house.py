@@ -209,6 +209,13 @@ def test_readme_stays_on_one_page_and_names_the_two_commands() -> None:
     ]
 
 
+def test_demonstration_draws_what_its_file_names_say(tmp_path: Path) -> None:
+    script = ROOT / "scripts" / "demo_pictures.py"
+    subprocess.run([sys.executable, str(script), "draw", str(tmp_path)], check=True, capture_output=True)
+    kinds = sorted(path.stem.split("-")[1] for path in (tmp_path / "crops").glob("*.png"))
+    assert kinds == sorted(2 * ["instance", "touching", "overlapping", "touching_overlapping"])
+
+
 # ---- what the tests rest on
 
 
