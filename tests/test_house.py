@@ -68,11 +68,11 @@ def functions_of(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionD
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function from its ``def`` to its end, its docstring not counted."""
+    """Lines of a function below its signature and docstring."""
     first = function.body[0]
     is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-    docstring = (first.end_lineno or 0) - first.lineno + 1 if is_docstring else 0
-    return (function.end_lineno or 0) - function.lineno + 1 - docstring
+    above = (first.end_lineno or 0) if is_docstring else first.lineno - 1
+    return (function.end_lineno or 0) - above
 
 
 # ---- what an import costs
