@@ -1,0 +1,185 @@
+"""Bytes of a PNG, JPEG or BMP file -> its samples as stored; what all formats share. TIFF: ``core/tiff.py``.
+
+The type is read from the content, never from the name, and the declared size is checked before anything is
+decoded. Pillow's classes are built directly: its global table, limits and warnings stay as they are.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from PIL import Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from supcam.core.types import ImageError
+
+Samples = np.ndarray
+"""``(height, width)`` or ``(height, width, channels)``: grey, grey and alpha, RGB or RGBA, any type."""
+
+_READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
+    (b"\x89PNG\r\n\x1a\n", PngImageFile),
+    (b"\xff\xd8\xff", JpegImageFile),
+    (b"BM", BmpImageFile),
+)
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_KNOWN_STRANGERS = (
+    (b"GIF8", "a GIF picture"),
+    (b"RIFF", "a RIFF file, perhaps a WebP picture"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive or an office document"),
+    (b"\0\0\0\x0cjP", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"\xd0\xcf\x11\xe0", "an old office document or microscope container"),
+)
+_KINDS = "a PNG, JPEG, BMP or TIFF picture"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """One page of a picture file: samples, bits a sample, number of pages, which one it is (from 0)."""
+
+    samples: Samples
+    bit_depth: int
+    n_pages: int = 1
+    page: int = 0
+
+
+def decode(data: bytes, *, page: int, max_pixels: float) -> Decoded:
+    """The PNG, JPEG or BMP picture in ``data``, which has page 0 alone (of animations the first picture).
+
+    Raises ``ImageError`` for all that is not a whole picture of these kinds.
+    """
+    if not data:
+        raise ImageError("an empty file", expected=_KINDS, remedy="save or copy the picture again")
+    for start, reader in _READERS:
+        if data.startswith(start):
+            check_page(page, n_pages=1)
+            return _decode_single(data, reader, max_pixels=max_pixels)
+    raise ImageError(_describe(data), expected=_KINDS, remedy="convert it, or leave it out")
+
+
+def check_page(page: int, *, n_pages: int) -> None:
+    """Raises ``ImageError`` when there is no page ``page`` (from 0) among ``n_pages``."""
+    if page >= n_pages:
+        raise ImageError(
+            f"{n_pages} page{'s' if n_pages != 1 else ''}",
+            expected=f"at least {page + 1}, since page {page} (counted from 0) was asked for",
+            remedy="choose a smaller page",
+        )
+
+
+def check_size(width: int, height: int, *, max_pixels: float) -> None:
+    """Raises ``ImageError`` when the declared size is nothing, or more than ``max_pixels``."""
+    if width < 1 or height < 1:
+        raise ImageError(
+            f"a size of {width} x {height} pixels",
+            expected="at least one pixel",
+            remedy="save the picture again",
+        )
+    if width * height > max_pixels:
+        raise ImageError(
+            f"a declared size of {width} x {height} = {width * height / 1e6:.1f} megapixels",
+            expected=f"at most {max_pixels / 1e6:g} megapixels",
+            remedy="cut the picture, or raise max_megapixels",
+        )
+
+
+def damaged(kind: str, error: Exception) -> ImageError:
+    """The error for a file of ``kind`` that ends early or contradicts itself."""
+    return ImageError(
+        f"a damaged or truncated {kind} file ({str(error) or type(error).__name__})",
+        expected=f"a whole {kind} file",
+        remedy="copy or export it again",
+    )
+
+
+def _decode_single(data: bytes, reader: type[ImageFile.ImageFile], *, max_pixels: float) -> Decoded:
+    kind = str(reader.format)
+    try:
+        picture = reader(io.BytesIO(data))
+    except Exception as error:  # the readers raise whatever a damaged header makes them stumble over
+        raise damaged(kind, error) from error
+    check_size(picture.width, picture.height, max_pixels=max_pixels)
+    try:
+        if isinstance(picture, PngImageFile):
+            return _decode_png(data, picture)
+        if isinstance(picture, JpegImageFile):
+            _check_jpeg_end(data)
+            _ask_for_luminance(picture)
+        return samples_of(picture)
+    except Exception as error:
+        raise damaged(kind, error) from error
+
+
+def _decode_png(data: bytes, picture: PngImageFile) -> Decoded:
+    """PNG by Pillow, but 16-bit colour by OpenCV: Pillow would cut it to 8 bits."""
+    bits, colour = data[24], data[25]
+    if bits < 16:
+        return samples_of(picture)
+    if colour == 0:
+        return Decoded(np.array(picture, dtype=np.uint16), bit_depth=16)
+    picture.load()  # strict about missing and damaged parts, which OpenCV forgives
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.dtype != np.uint16:
+        raise ValueError("16-bit colour could not be decoded")
+    order = cv2.COLOR_BGRA2RGBA if decoded.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    return Decoded(cv2.cvtColor(decoded, order), bit_depth=16)
+
+
+def _check_jpeg_end(data: bytes) -> None:
+    """A JPEG without its end mark was cut off; some libraries fill the rest with grey and say nothing."""
+    if data.rfind(b"\xff\xd9") < 0:
+        raise ValueError("the end mark is missing")
+
+
+def _ask_for_luminance(picture: JpegImageFile) -> None:
+    """JPEG stores the luminance of BT.601 as it is: with no way over RGB it is exact and much faster."""
+    if picture.mode == "RGB":
+        picture.draft("L", picture.size)
+
+
+def samples_of(picture: Image.Image) -> Decoded:
+    """The samples of a Pillow picture: palettes and other colours become RGB, 1 bit becomes 0 and 255."""
+    if picture.mode == "1" and "transparency" not in picture.info:
+        return Decoded(np.array(picture.convert("L")), bit_depth=1)
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        samples = np.array(picture)
+        native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
+        return Decoded(native, bit_depth=8 * samples.dtype.itemsize)
+    return Decoded(np.array(_plain_mode(picture)), bit_depth=8)
+
+
+def _plain_mode(picture: Image.Image) -> Image.Image:
+    if "transparency" in picture.info or picture.mode in ("PA", "La", "RGBa"):
+        return picture.convert("RGBA")
+    return picture if picture.mode in ("L", "LA", "RGB", "RGBA") else picture.convert("RGB")
+
+
+def decode_tiff_page(data: bytes, *, page: int) -> Decoded:
+    """Page ``page`` of a TIFF as Pillow and libtiff read it. Raises whatever they raise."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the size was checked; remarks on odd tags concern no pixel
+        picture = TiffImageFile(io.BytesIO(data))
+        picture.seek(page)
+        return replace(samples_of(picture), page=page)
+
+
+def _describe(data: bytes) -> str:
+    for start, name in _KNOWN_STRANGERS:
+        if data.startswith(start):
+            return name
+    head = data[:512]
+    try:
+        text = head.decode("utf-8", errors="ignore" if len(data) > 512 else "strict")
+    except UnicodeDecodeError:
+        text = "\0"
+    if all(sign.isprintable() or sign.isspace() for sign in text):
+        return "text"
+    return f"a file of unknown kind that starts with {head[:8].hex(' ')}"

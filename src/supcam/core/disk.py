@@ -1,0 +1,58 @@
+"""Path -> bytes of a regular file of acceptable size; every way in which that can fail has its own words."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from pathlib import Path
+
+from supcam.core.types import ImageError
+
+
+def read_bytes(path: Path, *, max_bytes: int) -> bytes:
+    """All bytes of the file at ``path``. Raises ``ImageError``, without naming the path.
+
+    Pipes and devices are refused before they are opened: they may never end.
+    """
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "is a folder")
+        _check_regular(status.st_mode)
+        _check_length(status.st_size, max_bytes=max_bytes)
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    _check_length(len(data), max_bytes=max_bytes)
+    return data
+
+
+def _check_regular(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise ImageError("a pipe or a device", expected="a picture file", remedy="give the path of a picture")
+
+
+def _check_length(n_bytes: int, *, max_bytes: int) -> None:
+    if n_bytes > max_bytes:
+        raise ImageError(
+            f"a file of {n_bytes} bytes or more",
+            expected=f"at most {max_bytes} bytes",
+            remedy="cut the picture, or raise max_bytes",
+        )
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> ImageError:
+    number = error.errno if isinstance(error, OSError) else None
+    found, remedy = f"a file that cannot be read ({error})", "check the path and the disk"
+    if number == errno.ENOENT and path.is_symlink():
+        found, remedy = "a broken link", "restore the file that it points to"
+    elif number in (errno.ENOENT, errno.ENOTDIR):
+        found, remedy = "no file", "check the path"
+    elif number == errno.ELOOP:
+        found, remedy = "a link that leads back to itself", "point it to a picture"
+    elif number == errno.EISDIR:
+        found, remedy = "a folder", "give the path of a picture"
+    elif number in (errno.EACCES, errno.EPERM):
+        found, remedy = "a file without permission to read it", "change its permissions"
+    return ImageError(found, expected="a readable picture file", remedy=remedy)
