@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from statistics import median
 
 import cv2
 import numpy as np
@@ -13,12 +17,22 @@ from supcam.core.config import CompositionConfig, CropConfig
 from supcam.core.crop import Square, mask_box
 from supcam.core.types import Box, ClusterType
 from supcam.data.piece import Cast, Piece, Pose, cast, recast
-from supcam.data.placement import Contact, Limits, Placed, Wish, admissible, relation_at, scene_of
+from supcam.data.placement import (
+    Contact,
+    Limits,
+    Placed,
+    Wish,
+    admissible,
+    is_hopeless,
+    relation_at,
+    scene_of,
+)
 
 _PAD_PX = 5
 _SPECK_PX = 12
 _REACH_PX = 3.0
-_POSES = 5
+_POSES, _PLACES = 5, 4
+"""Poses tried for a crossing, and places tried of all that are admissible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +59,14 @@ class Terms:
     rules: Rules
     scale: float
     tightness: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Stance:
+    """How a piece is drawn: its pose, and by which part of a pixel (x, y) it is moved."""
+
+    pose: Pose
+    shift: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +96,7 @@ def assemble(
 
 
 def _draw_terms(pieces: Sequence[Piece], *, rules: Rules, rng: np.random.Generator) -> Terms:
-    width = float(np.median([piece.width_px for piece in pieces]))
+    width = median(piece.width_px for piece in pieces)
     jitter = 1 + rules.composition.scale_jitter * rng.uniform(-1, 1)
     scale = min(jitter * rules.crop.width_px / width, rules.crop.max_enlargement)
     return Terms(rules=rules, scale=scale, tightness=float(rng.random()))
@@ -105,7 +127,11 @@ def _join(
     scene = scene_of(placed, pad=_PAD_PX)
     for _ in range(terms.rules.composition.tries):
         wish = _draw_wish(relation, terms=terms, rng=rng)
-        body = _cast_for(wish, piece, placed=placed, terms=terms, rng=rng)
+        stance = _draw_stance(wish, piece, placed=placed, terms=terms, rng=rng)
+        width = piece.width_px * terms.scale
+        if is_hopeless(scene, wish=wish, width_px=width, limits=terms.rules.limits):
+            continue
+        body = cast(piece, pose=stance.pose, shift=stance.shift)
         shifts = admissible(scene, body, wish=wish, limits=terms.rules.limits)
         for top, left in _pick(shifts, body=body, heap_share=terms.rules.composition.heap_share, rng=rng):
             candidate = Placed(body, scene.top + top, scene.left + left)
@@ -127,37 +153,41 @@ def _draw_wish(relation: ClusterType, *, terms: Terms, rng: np.random.Generator)
     return Wish(relation, contact, float(rng.uniform(0, settings.touch_depth * terms.rules.crop.width_px)))
 
 
+def draw_index(shares: Sequence[float], *, rng: np.random.Generator) -> int:
+    """An index drawn with chances in proportion to ``shares``; as ``rng.choice`` draws it, but faster."""
+    ends = list(accumulate(shares))
+    return min(bisect_right(ends, rng.random() * ends[-1]), len(ends) - 1)
+
+
 def _draw_contact(shares: Mapping[str, float], *, rng: np.random.Generator) -> Contact:
-    names = list(shares)
-    chances = np.array([shares[name] for name in names])
-    return Contact(names[int(rng.choice(len(names), p=chances / chances.sum()))])
+    return Contact(tuple(shares)[draw_index(tuple(shares.values()), rng=rng)])
 
 
-def _cast_for(
+def _draw_stance(
     wish: Wish, piece: Piece, *, placed: Sequence[Placed], terms: Terms, rng: np.random.Generator
-) -> Cast:
+) -> _Stance:
+    """A stance in which ``piece`` can meet one of the bodies as wished: beside it, or across it."""
     beside = _direction(placed[int(rng.integers(len(placed)))].cast)
     if wish.contact is Contact.SIDE_BY_SIDE:
-        pose = _draw_pose(terms, rng=rng, along_rad=beside - piece.axis_rad)
-        return cast(piece, pose=pose, shift=_part_pixel(rng))
+        return _Stance(_draw_pose(terms, rng=rng, along_rad=beside - piece.axis_rad), _part_pixel(rng))
     for _ in range(_POSES):
         pose = _draw_pose(terms, rng=rng)
         if wish.contact is not Contact.CROSSING or _crosses(pose, piece.axis_rad, beside):
             break
-    return cast(piece, pose=pose, shift=_part_pixel(rng))
+    return _Stance(pose, _part_pixel(rng))
 
 
 def _crosses(pose: Pose, axis_rad: float, beside_rad: float) -> bool:
     """Whether an axis in this pose meets the direction ``beside_rad`` at more than about 30 degrees."""
-    turned = (np.pi - axis_rad if pose.mirrored else axis_rad) + pose.angle_rad
-    return bool(abs(np.sin(turned - beside_rad)) > 0.5)
+    turned = (math.pi - axis_rad if pose.mirrored else axis_rad) + pose.angle_rad
+    return abs(math.sin(turned - beside_rad)) > 0.5
 
 
 def _direction(body: Cast) -> float:
     """The direction of a drawn body's long axis, as its piece's axis came through its matrix."""
-    axis = np.array([np.cos(body.piece.axis_rad), -np.sin(body.piece.axis_rad)])
-    x, y = body.matrix[:, :2] @ axis
-    return float(np.arctan2(-y, x))
+    cos, sin = math.cos(body.piece.axis_rad), math.sin(body.piece.axis_rad)
+    (a, b, _), (c, d, _) = body.matrix.tolist()
+    return math.atan2(d * sin - c * cos, a * cos - b * sin)
 
 
 def _pick(
@@ -167,13 +197,13 @@ def _pick(
     flat = np.flatnonzero(shifts)
     if not flat.size:
         return []
-    drawn = flat[rng.integers(flat.size, size=4)]
-    places = np.stack(np.unravel_index(drawn, shifts.shape), axis=1)
+    drawn = flat[rng.integers(flat.size, size=_PLACES)].tolist()
+    height, width = shifts.shape
+    places = [divmod(index, width) for index in drawn]
     if rng.random() < heap_share:
-        middle = np.array(shifts.shape) / 2
-        places = places[np.argsort(((places - middle) ** 2).sum(axis=1), kind="stable")]
+        places.sort(key=lambda place: (place[0] - height / 2) ** 2 + (place[1] - width / 2) ** 2)
     rows, columns = body.core.shape
-    return [(2 * int(row) - rows + 1, 2 * int(column) - columns + 1) for row, column in places]
+    return [(2 * row - rows + 1, 2 * column - columns + 1) for row, column in places]
 
 
 def holds(placed: Sequence[Placed], body: Placed, *, relation: ClusterType, limits: Limits) -> bool:
@@ -207,7 +237,7 @@ def _finish(
         [_on_square(one, one.cast.stain, size) for one in settled],
         share=float(rng.uniform(*terms.rules.composition.added_stain)),
     )
-    level = float(np.mean([one.cast.piece.level for one in settled]))
+    level = sum(one.cast.piece.level for one in settled) / len(settled)
     if relations and not is_one_piece(stain, threshold=level * _joining_level(terms)):
         return None
     masks = np.stack([_on_square(one, one.cast.core, size) for one in settled])

@@ -12,16 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool
 
 from supcam.core.config import CompositionConfig, CropConfig
 from supcam.core.crop import Square, normalise
 from supcam.core.types import ClusterType, CompositionError
-from supcam.data.assembly import Rules, assemble
+from supcam.data.assembly import Rules, assemble, draw_index
 from supcam.data.piece import Piece
 from supcam.data.placement import Contact
-
-Shares = Float64[np.ndarray, " choices"]
 
 _DRAWS = 40
 _LEAST_GROUP = 6
@@ -103,7 +101,7 @@ class Composer:
 
         Raises ``CompositionError`` when the request contradicts itself, or cannot be met in many draws.
         """
-        wanted = ClusterType(int(rng.choice(4, p=_shares(self.config.type_shares)))) if kind is None else kind
+        wanted = ClusterType(draw_index(self.config.type_shares, rng=rng)) if kind is None else kind
         n = self._draw_count(wanted, rng=rng) if n_chromosomes is None else n_chromosomes
         for _ in range(_DRAWS):
             relations = relation_plan(wanted, n, rng=rng)
@@ -146,8 +144,7 @@ class Composer:
         if kind is ClusterType.INSTANCE:
             return 1
         least = 3 if kind is ClusterType.TOUCHING_OVERLAPPING else 2
-        shares = _shares(self.config.group_shares[least - 2 :])
-        return least + int(rng.choice(len(shares), p=shares))
+        return least + draw_index(self.config.group_shares[least - 2 :], rng=rng)
 
     def _composed(
         self, pieces: Sequence[Piece], relations: Sequence[ClusterType], *, rng: np.random.Generator
@@ -174,10 +171,10 @@ class _Groups:
     """Pieces by group, and the chance of each group."""
 
     members: tuple[tuple[Piece, ...], ...]
-    chances: Shares
+    chances: tuple[float, ...]
 
     def draw(self, rng: np.random.Generator) -> tuple[Piece, ...]:
-        return self.members[int(rng.choice(len(self.members), p=self.chances))]
+        return self.members[draw_index(self.chances, rng=rng)]
 
 
 def _groups(pieces: Sequence[Piece], *, source_shares: Mapping[str, float]) -> _Groups:
@@ -198,18 +195,11 @@ def _groups(pieces: Sequence[Piece], *, source_shares: Mapping[str, float]) -> _
     return _Groups(members, _chances([_source(name) for name, _ in named], shares=source_shares))
 
 
-def _chances(sources: Sequence[str], *, shares: Mapping[str, float]) -> Shares:
+def _chances(sources: Sequence[str], *, shares: Mapping[str, float]) -> tuple[float, ...]:
     """The chance of each group: alike, or such that every source has its share (1 where none is set)."""
-    if not shares:
-        return _shares([1.0] * len(sources))
     groups = Counter(sources)
-    return _shares([shares.get(source, 1.0) / groups[source] for source in sources])
+    return tuple(shares.get(source, 1.0) / groups[source] if shares else 1.0 for source in sources)
 
 
 def _source(group: str) -> str:
     return group.partition("/")[0]
-
-
-def _shares(values: Sequence[float]) -> Shares:
-    shares = np.asarray(values, np.float64)
-    return np.asarray(shares / shares.sum())

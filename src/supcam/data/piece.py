@@ -14,9 +14,13 @@ from supcam.core.foreground import core_mask, solid
 from supcam.core.types import ClusterType, Mask, Region, Stain
 
 Bytes = UInt8[np.ndarray, "height width"]
+Matrix = Float64[np.ndarray, "2 3"]
+Depth = Float32[np.ndarray, "height width"]
 FAR_PX = 99.0
 """Stands for 'far outside' in signed distances."""
 _END_SHARE = 0.6
+_BEFORE_PX, _AFTER_PX = 1.5, 3.0
+"""Room around a cast's own rim of background: for the part of a pixel that it is moved, and for rounding."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,12 +52,16 @@ class Cast:
     """
 
     piece: Piece
-    matrix: Float64[np.ndarray, "2 3"]
-    stain: Stain
+    matrix: Matrix
     core: Mask
     ends: Mask
-    depth: Float32[np.ndarray, "height width"]
+    depth: Depth
     width_px: float
+
+    @property
+    def stain(self) -> Stain:
+        """The piece's stain in this pose, resampled just as every picture is on its way to the network."""
+        return resample(self.piece.stain, matrix=self.matrix, size_px=self.core.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,42 +152,33 @@ def _steps_from(core: Mask, seed: tuple[int, int]) -> Float32[np.ndarray, "heigh
     return steps
 
 
-def pose_matrix(
-    piece: Piece, pose: Pose, *, shift: tuple[float, float] = (0.0, 0.0)
-) -> Float64[np.ndarray, "2 3"]:
-    """The affine map of ``pose``; ``shift`` (x, y) is a part of a pixel."""
+def cast(piece: Piece, *, pose: Pose, shift: tuple[float, float] = (0.0, 0.0)) -> Cast:
+    """``piece`` drawn in ``pose``, moved by ``shift`` (x, y), a part of a pixel."""
     cos, sin = pose.scale * np.cos(pose.angle_rad), pose.scale * np.sin(pose.angle_rad)
     mirror = -1.0 if pose.mirrored else 1.0
     linear = np.array([[cos * mirror, sin], [-sin * mirror, cos]])
     height, width = piece.core.shape
     corners = linear @ np.array([[0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1]], float)
-    low = corners.min(axis=1) - 1.5
-    return np.column_stack([linear, -low + np.array(shift)])
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    matrix = np.empty((2, 3))
+    matrix[:, :2] = linear
+    matrix[:, 2] = _BEFORE_PX - low + shift
+    columns, rows = np.ceil(high - low + _BEFORE_PX + _AFTER_PX).astype(int).tolist()
+    return _drawn(piece, matrix, (rows, columns), scale=pose.scale)
 
 
-def cast(piece: Piece, *, pose: Pose, shift: tuple[float, float] = (0.0, 0.0)) -> Cast:
-    """``piece`` drawn in ``pose``, resampled just as every picture is on its way to the network."""
-    matrix = pose_matrix(piece, pose, shift=shift)
-    height, width = piece.core.shape
-    corners = matrix[:, :2] @ np.array([[0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1]], float)
-    extent = np.ceil(corners.max(axis=1) - corners.min(axis=1) + 4.5).astype(int)
-    size = (int(extent[1]), int(extent[0]))
-    return _drawn(piece, matrix, size, scale=pose.scale)
-
-
-def recast(one: Cast, *, matrix: np.ndarray, size: tuple[int, int]) -> Cast:
+def recast(one: Cast, *, matrix: Matrix, size: tuple[int, int]) -> Cast:
     """The same piece drawn anew from its own pixels through another matrix: nothing is resampled twice."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     return _drawn(one.piece, matrix, size, scale=scale)
 
 
-def _drawn(piece: Piece, matrix: np.ndarray, size: tuple[int, int], *, scale: float) -> Cast:
+def _drawn(piece: Piece, matrix: Matrix, size: tuple[int, int], *, scale: float) -> Cast:
     core = cv2.warpAffine(piece.core, matrix, size[::-1], flags=cv2.INTER_LINEAR) > 127
     ends = cv2.warpAffine(piece.ends, matrix, size[::-1], flags=cv2.INTER_NEAREST) > 127
     return Cast(
         piece=piece,
         matrix=matrix,
-        stain=resample(piece.stain, matrix=matrix, size_px=size),
         core=core,
         ends=ends & core,
         depth=signed_depth(core),
@@ -187,9 +186,8 @@ def _drawn(piece: Piece, matrix: np.ndarray, size: tuple[int, int], *, scale: fl
     )
 
 
-def signed_depth(core: Mask) -> Float32[np.ndarray, "height width"]:
+def signed_depth(core: Mask) -> Depth:
     """Distance to the core's edge in pixels: positive inside (1 in its outermost pixels), else negative."""
-    body = core.astype(np.uint8)
-    inside = cv2.distanceTransform(body, cv2.DIST_L2, 3)
-    outside = cv2.distanceTransform(1 - body, cv2.DIST_L2, 3)
-    return inside - outside
+    inside = cv2.distanceTransform(core.view(np.uint8), cv2.DIST_L2, 3)
+    outside = cv2.distanceTransform((~core).view(np.uint8), cv2.DIST_L2, 3)
+    return np.asarray(inside - outside)

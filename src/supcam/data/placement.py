@@ -9,17 +9,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from supcam.core.types import Box, ClusterType
-from supcam.data.piece import FAR_PX, Cast
+from supcam.core.crop import mask_box
+from supcam.core.types import Box, ClusterType, Mask
+from supcam.data.piece import FAR_PX, Cast, Depth
 
 Shifts = Bool[np.ndarray, "rows columns"]
+Areas = Float32[np.ndarray, "rows columns"]
+Spectrum = Float32[np.ndarray, "rows columns"]
 _STRIDE = 2
 _SOME = 0.5 * _STRIDE**2
+_NEAR_PX = 1.5
+"""Bodies that come as near to the wanted depth as this are in contact."""
 
 
 class Contact(StrEnum):
@@ -61,10 +67,13 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """The bodies placed so far as one picture: largest depth, union of the ends; its origin on the canvas."""
+    """The bodies placed so far as one picture: largest depth, union of the ends; its origin on the canvas.
 
-    depth: Float32[np.ndarray, "height width"]
-    ends: Bool[np.ndarray, "height width"]
+    Both arrays hold every second pixel of that picture. ``width_px`` is that of the narrowest body.
+    """
+
+    depth: Depth
+    ends: Mask
     top: int
     left: int
     width_px: float
@@ -84,103 +93,149 @@ def scene_of(placed: Sequence[Placed], *, pad: int) -> Scene:
         np.maximum(depth[rows, columns], one.cast.depth, out=depth[rows, columns])
         ends[rows, columns] |= one.cast.ends
     return Scene(
-        depth=depth, ends=ends, top=top, left=left, width_px=min(one.cast.width_px for one in placed)
+        depth=np.ascontiguousarray(depth[::_STRIDE, ::_STRIDE]),
+        ends=np.ascontiguousarray(ends[::_STRIDE, ::_STRIDE]),
+        top=top,
+        left=left,
+        width_px=min(one.cast.width_px for one in placed),
     )
+
+
+def is_hopeless(scene: Scene, *, wish: Wish, width_px: float, limits: Limits) -> bool:
+    """Whether no pose of a body of that width can fulfil ``wish``: the scene is nowhere deep enough."""
+    if wish.relation is not ClusterType.OVERLAPPING:
+        return False
+    least = limits.overlap_depth * min(scene.width_px, width_px)
+    return not _deep(scene.depth, scene.ends, contact=wish.contact, least_px=least).any()
+
+
+def _deep(depth: Depth, ends: Mask, *, contact: Contact, least_px: float) -> Mask:
+    """Where an overlap may be deepest; that of a crossing keeps clear of the ends."""
+    deep = np.asarray(depth >= least_px)
+    return np.asarray(deep & ~ends) if contact is Contact.CROSSING else deep
 
 
 def admissible(scene: Scene, body: Cast, *, wish: Wish, limits: Limits) -> Shifts:
     """For every second shift of ``body`` whether it fulfils ``wish``, as far as areas can tell.
 
-    Entry [y, x] puts the body's first pixel at scene pixel (2 y - rows + 1, 2 x - columns + 1), for a body of
-    ``rows`` and ``columns``. Areas are counted on every second pixel, to within a pixel; what is picked here
-    is decided by ``relation_at``, which is exact.
+    Entry [y, x] puts the body's first pixel at pixel (2 y - rows + 1, 2 x - columns + 1) of the scene's
+    picture, for a body of ``rows`` and ``columns``. Areas are counted on every second pixel, to within a
+    pixel; what is picked here is decided by ``relation_at``, which is exact.
     """
-    coarse = _Coarse(
-        depth=np.ascontiguousarray(scene.depth[::_STRIDE, ::_STRIDE]),
-        ends=np.ascontiguousarray(scene.ends[::_STRIDE, ::_STRIDE]),
-        width_px=min(scene.width_px, body.width_px),
-    )
-    correlate = _Correlator(coarse.depth.shape, body)
+    meeting = _Meeting(scene, body, wish=wish)
     if wish.relation is ClusterType.OVERLAPPING:
-        return _overlaps(coarse, correlate, contact=wish.contact, limits=limits)
-    return _touches(coarse, correlate, wish=wish)
+        return meeting.on_all_shifts(_overlaps(meeting, contact=wish.contact, limits=limits))
+    return meeting.on_all_shifts(_touches(meeting, wish=wish))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Coarse:
-    """The scene on every second pixel; ``width_px`` is that of the narrower body, at full resolution."""
+class _Meeting:
+    """Scene and body on every second pixel, cut to where they can meet; the areas they share, by FFT.
 
-    depth: Float32[np.ndarray, "height width"]
-    ends: Bool[np.ndarray, "height width"]
-    width_px: float
+    Masks of the body are turned by 180 degrees, so that a product of spectra is a correlation.
+    """
 
+    def __init__(self, scene: Scene, body: Cast, *, wish: Wish) -> None:
+        near = np.asarray(scene.depth > wish.depth_px - _NEAR_PX)
+        core = _turned(body.core)
+        # Contacts of equal length are told apart by rounding: uncut, a seed goes on drawing what it drew.
+        is_whole = wish.contact is Contact.SIDE_BY_SIDE
+        place, box = (_frame(mask, is_whole=is_whole) for mask in (near, core))
+        self.depth, self.scene_ends = scene.depth[place.slices], scene.ends[place.slices]
+        self._scene, self._place = scene, place
+        self.width_px = min(scene.width_px, body.width_px)
+        self._body, self._box = body, box
+        self._first = (place.top + box.top, place.left + box.left)
+        self._all = (scene.depth.shape[0] + core.shape[0] - 1, scene.depth.shape[1] + core.shape[1] - 1)
+        self._shape = (max(0, place.height + box.height - 1), max(0, place.width + box.width - 1))
+        self._size = (_fast(self._shape[0]), _fast(self._shape[1]))
+        self.core = self.spectrum(core[box.slices])
 
-class _Correlator:
-    """Correlations of coarse scene masks with the masks of one body, by FFT; transforms are kept."""
+    @cached_property
+    def ends(self) -> Spectrum:
+        return self.spectrum(_turned(self._body.ends)[self._box.slices])
 
-    def __init__(self, shape: tuple[int, int], body: Cast) -> None:
-        core, ends = (mask[::-1, ::-1][::_STRIDE, ::_STRIDE] for mask in (body.core, body.ends))
-        self.full = (shape[0] + core.shape[0] - 1, shape[1] + core.shape[1] - 1)
-        self.size = (cv2.getOptimalDFTSize(self.full[0]), cv2.getOptimalDFTSize(self.full[1]))
-        self.core = self._transform(core)
-        self.ends = self._transform(ends)
+    @property
+    def scene_near_ends(self) -> Mask:
+        """The ends of the scene's bodies with what lies just outside them."""
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+        grown = cv2.dilate(self._scene.ends.view(np.uint8), kernel)
+        return np.asarray(grown[self._place.slices] > 0)
 
-    def _transform(self, mask: np.ndarray) -> np.ndarray:
-        padded = np.zeros(self.size, np.float32)
+    def spectrum(self, mask: Mask) -> Spectrum:
+        padded = np.zeros(self._size, np.float32)
         padded[: mask.shape[0], : mask.shape[1]] = mask
-        return cv2.dft(padded, nonzeroRows=mask.shape[0])
+        return np.asarray(cv2.dft(padded, nonzeroRows=mask.shape[0]))
 
-    def __call__(self, mask: np.ndarray, *partners: np.ndarray) -> list[np.ndarray]:
-        """Shared areas in pixels at every shift, one array for each partner (``core`` or ``ends``)."""
-        known = self._transform(mask)
-        return [self._area(known, partner) for partner in partners]
+    def areas(self, *pairs: tuple[Spectrum, Spectrum]) -> Areas:
+        """The area in pixels that each pair of masks shares at every shift, summed over the pairs."""
+        products = [cv2.mulSpectrums(mask, partner, 0) for mask, partner in pairs]
+        product = products[0] if len(products) == 1 else np.add(*products)
+        area = cv2.dft(product, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE, nonzeroRows=self._shape[0])
+        return np.asarray(area[: self._shape[0], : self._shape[1]] * np.float32(_STRIDE**2))
 
-    def _area(self, mask: np.ndarray, partner: np.ndarray) -> np.ndarray:
-        spectrum = cv2.mulSpectrums(mask, partner, 0)
-        area = cv2.dft(spectrum, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE, nonzeroRows=self.full[0])
-        return area[: self.full[0], : self.full[1]] * np.float32(_STRIDE**2)
+    def on_all_shifts(self, shifts: Shifts) -> Shifts:
+        whole = np.zeros(self._all, np.bool_)
+        top, left = self._first
+        whole[top : top + shifts.shape[0], left : left + shifts.shape[1]] = shifts
+        return whole
 
 
-def _touches(scene: _Coarse, correlate: _Correlator, *, wish: Wish) -> Shifts:
-    near = scene.depth > wish.depth_px - 1.5
-    (deeper,) = correlate(scene.depth > wish.depth_px + 0.5, correlate.core)
-    contact, by_end = correlate(near, correlate.core, correlate.ends)
+def _turned(mask: Mask) -> Mask:
+    return np.ascontiguousarray(mask[::-1, ::-1][::_STRIDE, ::_STRIDE])
+
+
+def _frame(mask: Mask, *, is_whole: bool) -> Box:
+    return Box(0, 0, *mask.shape) if is_whole else mask_box(mask)
+
+
+def _fast(length: int) -> int:
+    return int(cv2.getOptimalDFTSize(max(1, length)))
+
+
+def _touches(meeting: _Meeting, *, wish: Wish) -> Shifts:
+    near = np.asarray(meeting.depth > wish.depth_px - _NEAR_PX)
+    known = meeting.spectrum(near)
+    deeper = meeting.areas((meeting.spectrum(meeting.depth > wish.depth_px + 0.5), meeting.core))
+    contact = meeting.areas((known, meeting.core))
     touch = (deeper < _SOME) & (contact > _SOME)
     if wish.contact is Contact.SIDE_BY_SIDE:
-        return _longest(touch, contact, least=1.5 * scene.width_px)
-    (on_end,) = correlate(near & _near_ends(scene), correlate.core)
-    body_end, scene_end = by_end > _SOME, on_end > _SOME
+        return _longest(touch, contact, least=1.5 * meeting.width_px)
+    scene_end = meeting.areas((meeting.spectrum(near & meeting.scene_near_ends), meeting.core)) > _SOME
+    body_end = meeting.areas((known, meeting.ends)) > _SOME
     if wish.contact is Contact.END_TO_END:
-        return touch & body_end & scene_end
+        return np.asarray(touch & body_end & scene_end)
     if wish.contact is Contact.T_JUNCTION:
-        return touch & (body_end ^ scene_end)
-    return touch & ~body_end & ~scene_end
+        return np.asarray(touch & (body_end ^ scene_end))
+    return np.asarray(touch & ~body_end & ~scene_end)
 
 
-def _near_ends(scene: _Coarse) -> np.ndarray:
-    """The ends of the scene's bodies, grown so that what lies just outside them counts as well."""
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-    return cv2.dilate(scene.ends.astype(np.uint8), kernel).astype(bool)
-
-
-def _longest(touch: Shifts, contact: np.ndarray, *, least: float) -> Shifts:
+def _longest(touch: Shifts, contact: Areas, *, least: float) -> Shifts:
     """The touches over at least ``least`` pixels; of them those in the upper half of the range."""
     length = np.where(touch, contact, 0)
-    return touch & (length >= max(least, 0.5 * float(length.max())))
+    return np.asarray(touch & (length >= max(least, 0.5 * float(length.max()))))
 
 
-def _overlaps(scene: _Coarse, correlate: _Correlator, *, contact: Contact, limits: Limits) -> Shifts:
-    square = scene.width_px**2
-    inside = scene.depth > 0
-    (deep,) = correlate(scene.depth >= limits.overlap_depth * scene.width_px, correlate.core)
-    shared, by_end = correlate(inside, correlate.core, correlate.ends)
+def _overlaps(meeting: _Meeting, *, contact: Contact, limits: Limits) -> Shifts:
+    square = meeting.width_px**2
+    deep = _deep(
+        meeting.depth,
+        meeting.scene_ends,
+        contact=contact,
+        least_px=limits.overlap_depth * meeting.width_px,
+    )
+    reached = meeting.areas((meeting.spectrum(deep), meeting.core)) > _SOME
+    if not reached.any():
+        return reached
+    inside = np.asarray(meeting.depth > 0)
+    known = meeting.spectrum(inside)
+    shared = meeting.areas((known, meeting.core))
     if contact is Contact.SIDE_BY_SIDE:
-        return (deep > _SOME) & (shared >= 1.5 * square)
-    (on_end,) = correlate(inside & scene.ends, correlate.core)
-    free_ends = (by_end < _SOME) & (on_end < _SOME)
+        return np.asarray(reached & (shared >= 1.5 * square))
+    on_end = meeting.spectrum(inside & meeting.scene_ends)
+    free_ends = meeting.areas((known, meeting.ends), (on_end, meeting.core)) < _SOME
     if contact is Contact.CROSSING:
-        return (deep > _SOME) & free_ends & (shared < 3 * square)
-    return (deep > _SOME) & ~free_ends & (shared < 2 * square)
+        return np.asarray(reached & free_ends & (shared < 3 * square))
+    return np.asarray(reached & ~free_ends & (shared < 2 * square))
 
 
 def relation_at(placed: Placed, body: Placed, *, limits: Limits) -> ClusterType | None:
@@ -195,11 +250,12 @@ def relation_at(placed: Placed, body: Placed, *, limits: Limits) -> ClusterType 
     zone = _window(body, body.cast.core, common) & (depth > -limits.reach_px - 1)
     if not zone.any():
         return ClusterType.INSTANCE
-    n_labels, labels = cv2.connectedComponents(zone.astype(np.uint8), connectivity=8)
+    n_labels, labels = cv2.connectedComponents(zone.view(np.uint8), connectivity=8)
+    parts = (zone,) if n_labels == 2 else (labels == label for label in range(1, n_labels))
     width = min(placed.cast.width_px, body.cast.width_px)
     bits = ClusterType.INSTANCE
-    for label in range(1, n_labels):
-        bit = _bit(float(depth[labels == label].max()), width=width, limits=limits)
+    for part in parts:
+        bit = _bit(float(depth[part].max()), width=width, limits=limits)
         if bit is None:
             return None
         bits = bits | bit
