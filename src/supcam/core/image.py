@@ -222,11 +222,11 @@ def _polarity(histogram: Histogram) -> Polarity:
     span = int(occupied[-1] - occupied[0])
     if span < 2:
         raise _blank()
-    distance = np.arange(histogram.counts.size) - histogram.mode
-    votes = np.where(
-        np.abs(distance) < _NOISE_SHARE * span, 0, histogram.counts * distance.astype(np.float64) ** 2
-    )
-    dark, bright = float(votes[: histogram.mode].sum()), float(votes[histogram.mode :].sum())
+    mode = histogram.mode
+    distance = np.arange(-mode, histogram.counts.size - mode, dtype=np.float64)
+    distance[np.abs(distance) < _NOISE_SHARE * span] = 0
+    votes = histogram.counts * distance**2
+    dark, bright = float(votes[:mode].sum()), float(votes[mode:].sum())
     if dark > _CLEARLY * bright:
         return Polarity.BRIGHT_FIELD
     if bright > _CLEARLY * dark:
@@ -244,25 +244,14 @@ def _blank() -> ImageError:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
-    """Number of pixels at each of 256 grey levels: level k is the grey value ``low + k * step``.
+    """Number of pixels at each of 256 grey levels; level ``mode`` is most frequent, counting its neighbours.
 
-    ``mode`` is the level of the background.
+    ``background`` is the grey value of that level.
     """
 
     counts: Counts
-    low: float
-    step: float
-
-    @property
-    def mode(self) -> int:
-        """The most frequent level, counted over a few neighbouring ones."""
-        around = np.convolve(self.counts, np.ones(_SMOOTHING), mode="same")
-        return int((around + 1e-3 * self.counts).argmax())
-
-    @property
-    def background(self) -> float:
-        """The grey value of the most frequent level."""
-        return self.low + self.step * self.mode
+    mode: int
+    background: float
 
 
 def _histogram(pixels: Pixels, *, white: float) -> Histogram:
@@ -272,7 +261,9 @@ def _histogram(pixels: Pixels, *, white: float) -> Histogram:
     above = np.maximum(pixels, np.float32(low)) if low < 0 else pixels
     levels = cv2.convertScaleAbs(above, alpha=1 / step, beta=-low / step)
     counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).reshape(-1)
-    return Histogram(counts=counts, low=low, step=step)
+    around = np.convolve(counts, np.ones(_SMOOTHING, np.float32), mode="same")
+    mode = int((around + np.float32(1e-3) * counts).argmax())
+    return Histogram(counts=counts, mode=mode, background=low + step * mode)
 
 
 def to_stain(image: GreyImage, *, config: ImageConfig | None = None) -> Stain:
@@ -303,16 +294,12 @@ def _optical_density(image: GreyImage, *, background: float) -> Stain:
         background = _rim_level(image.pixels, outside)
     grey_level = image.white / 255
     if background <= grey_level:
-        raise ImageError(
-            "a background without light",
-            expected="a bright background",
-            remedy="set polarity to fluorescence",
-        )
+        raise ImageError("a black background", expected="a bright one", remedy="set polarity to fluorescence")
     stain: Stain = np.log10(np.maximum(image.pixels, np.float32(grey_level)))
     np.subtract(np.float32(math.log10(background)), stain, out=stain)
     np.maximum(stain, 0, out=stain)
     if is_crop:
-        stain[outside] = 0
+        stain *= ~outside
     return stain
 
 
