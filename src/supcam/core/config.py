@@ -2,9 +2,9 @@
 
 import tomllib
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from supcam.core.types import ConfigError, Polarity
 
@@ -13,6 +13,37 @@ class StageConfig(BaseModel):
     """What every stage's configuration shares: frozen, unknown keys refused, defaults checked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+Values = TypeVar("Values", tuple[float, ...], dict[str, float])
+
+
+def _shares(values: Values) -> Values:
+    """Checks shares: in proportion to each other, they need not add up to 1."""
+    numbers = [*values.values()] if isinstance(values, dict) else [*values]
+    if any(number < 0 for number in numbers) or (numbers and not any(numbers)):
+        raise ValueError("expected shares that are not negative, at least one of them above 0")
+    return values
+
+
+def _rising(values: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= values[0] <= values[1]:
+        raise ValueError("expected two numbers that are not negative, the smaller one first")
+    return values
+
+
+def _above_zero(values: tuple[float, float]) -> tuple[float, float]:
+    if values[0] <= 0:
+        raise ValueError("expected numbers above 0")
+    return _rising(values)
+
+
+Between = Annotated[tuple[float, float], AfterValidator(_rising)]
+"""Lowest and highest value of a range to draw from."""
+BetweenAboveZero = Annotated[tuple[float, float], AfterValidator(_above_zero)]
+"""The same for what is drawn on a logarithmic scale."""
+TouchKind = Literal["end_to_end", "t_junction", "side_by_side", "glancing"]
+OverlapKind = Literal["crossing", "t_junction", "side_by_side"]
 
 
 class ImageConfig(StageConfig):
@@ -63,19 +94,23 @@ class CropConfig(StageConfig):
 class CompositionConfig(StageConfig):
     """How single chromosomes become clusters. All values are our choice (``docs/method.md``)."""
 
-    type_shares: tuple[float, float, float, float] = Field(
+    type_shares: Annotated[tuple[float, float, float, float], AfterValidator(_shares)] = Field(
         (0.30, 0.27, 0.23, 0.20),
         description="Shares of instance, touching, overlapping, touching-overlapping.",
     )
-    group_shares: tuple[float, ...] = Field(
-        (0.66, 0.20, 0.08, 0.04, 0.02), description="Shares of clusters of 2, 3, 4 ... chromosomes."
+    group_shares: Annotated[tuple[float, ...], AfterValidator(_shares)] = Field(
+        (0.66, 0.20, 0.08, 0.04, 0.02),
+        min_length=1,
+        description="Shares of clusters of 2, 3, 4 ... chromosomes.",
     )
-    touch_shares: dict[str, float] = Field(
+    touch_shares: Annotated[dict[TouchKind, float], AfterValidator(_shares)] = Field(
         {"end_to_end": 0.28, "t_junction": 0.34, "side_by_side": 0.20, "glancing": 0.18},
+        min_length=1,
         description="How touching chromosomes meet.",
     )
-    overlap_shares: dict[str, float] = Field(
+    overlap_shares: Annotated[dict[OverlapKind, float], AfterValidator(_shares)] = Field(
         {"crossing": 0.66, "t_junction": 0.30, "side_by_side": 0.04},
+        min_length=1,
         description="How overlapping chromosomes meet.",
     )
     heap_share: float = Field(
@@ -97,17 +132,17 @@ class CompositionConfig(StageConfig):
         le=1,
         description="Overlapping bodies reach into each other by at least this share of a width.",
     )
-    segmentation_levels: tuple[float, float] = Field(
+    segmentation_levels: BetweenAboveZero = Field(
         (0.04, 0.25), description="The threshold at which a cluster must be one piece is drawn between these."
     )
-    added_stain: tuple[float, float] = Field(
+    added_stain: Between = Field(
         (0.35, 1.0), description="Share of the weaker stain that adds where bodies lie on each other."
     )
     free_rotation_share: float = Field(
         0.5, ge=0, le=1, description="Share of bodies turned by any angle; the others by quarter turns."
     )
     scale_jitter: float = Field(0.15, ge=0, lt=0.5, description="Chromosome width varies by this share.")
-    source_shares: dict[str, float] = Field(
+    source_shares: Annotated[dict[str, float], AfterValidator(_shares)] = Field(
         {}, description="Chance of each source (manifest name); empty: every metaphase has the same chance."
     )
     tries: int = Field(12, ge=1, le=1000, description="Attempts to place one body before giving up.")
@@ -122,14 +157,12 @@ class CompositionConfig(StageConfig):
 class ViewConfig(StageConfig):
     """How a picture varies between laboratories, cameras and days: photometric changes of a network input."""
 
-    blur_px: tuple[float, float] = Field((0.0, 0.8), description="Gaussian blur, standard deviation.")
+    blur_px: Between = Field((0.0, 0.8), description="Gaussian blur, standard deviation.")
     sharpen: float = Field(0.6, ge=0, le=2, description="Strongest unsharp mask.")
     noise: float = Field(
         0.05, ge=0, le=0.5, description="Largest standard deviation of the noise, share of stain."
     )
-    gamma: tuple[float, float] = Field(
-        (0.65, 1.5), description="Exponent on the stain: faint to hard contrast."
-    )
+    gamma: BetweenAboveZero = Field((0.65, 1.5), description="Exponent on the stain: faint to hard contrast.")
     pedestal: float = Field(
         0.12, ge=0, le=0.5, description="Largest stain left in, or taken off, as background."
     )

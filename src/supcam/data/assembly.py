@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool
 
-from supcam.core.config import CompositionConfig, CropConfig
+from supcam.core.config import CompositionConfig, CropConfig, OverlapKind, TouchKind
 from supcam.core.crop import Square, mask_box
 from supcam.core.types import Box, ClusterType
 from supcam.data.piece import Cast, Piece, Pose, cast, recast
@@ -159,7 +159,9 @@ def draw_index(shares: Sequence[float], *, rng: np.random.Generator) -> int:
     return min(bisect_right(ends, rng.random() * ends[-1]), len(ends) - 1)
 
 
-def _draw_contact(shares: Mapping[str, float], *, rng: np.random.Generator) -> Contact:
+def _draw_contact(
+    shares: Mapping[TouchKind, float] | Mapping[OverlapKind, float], *, rng: np.random.Generator
+) -> Contact:
     return Contact(tuple(shares)[draw_index(tuple(shares.values()), rng=rng)])
 
 

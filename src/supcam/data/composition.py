@@ -82,13 +82,17 @@ def relation_plan(kind: ClusterType, n: int, *, rng: np.random.Generator) -> tup
 class Composer:
     """Draws composed samples from pieces; everything random comes from the ``rng`` passed to each call.
 
-    Pieces of one metaphase are put together; groups that are too small are joined by case, then by source.
+    ``draw`` takes the pieces given here, all of them single chromosomes; ``compose`` takes any. Pieces of one
+    metaphase are put together; groups that are too small are joined by case, then by source.
     """
 
     def __init__(self, pieces: Sequence[Piece], *, config: CompositionConfig, crop: CropConfig) -> None:
-        if not pieces:
+        clusters = sum(piece.type is not ClusterType.INSTANCE for piece in pieces)
+        if clusters or not pieces:
             raise CompositionError(
-                "no piece", expected="single chromosomes", remedy="check the data and roles"
+                f"{len(pieces)} pieces, {clusters} of them clusters",
+                expected="one single chromosome and more, and nothing else",
+                remedy="check the data and roles, or hand clusters to compose",
             )
         self.config = config
         self.rules = Rules(config, crop)
@@ -144,7 +148,8 @@ class Composer:
         if kind is ClusterType.INSTANCE:
             return 1
         least = 3 if kind is ClusterType.TOUCHING_OVERLAPPING else 2
-        return least + draw_index(self.config.group_shares[least - 2 :], rng=rng)
+        shares = self.config.group_shares[least - 2 :]
+        return least + draw_index(shares, rng=rng) if any(shares) else least
 
     def _composed(
         self, pieces: Sequence[Piece], relations: Sequence[ClusterType], *, rng: np.random.Generator
