@@ -28,6 +28,7 @@ _READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"\xff\xd8\xff", JpegImageFile),
     (b"BM", BmpImageFile),
 )
+_PNG_END, _JPEG_END = b"IEND\xaeB`\x82", b"\xff\xd9"
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _KNOWN_STRANGERS = (
     (b"GIF8", "a GIF picture"),
@@ -111,7 +112,7 @@ def _decode_single(data: bytes, reader: type[ImageFile.ImageFile], *, max_pixels
         if isinstance(picture, PngImageFile):
             return _decode_png(data, picture)
         if isinstance(picture, JpegImageFile):
-            _check_jpeg_end(data)
+            _check_end(data, mark=_JPEG_END)
             _ask_for_luminance(picture)
         return samples_of(picture)
     except Exception as error:
@@ -120,6 +121,7 @@ def _decode_single(data: bytes, reader: type[ImageFile.ImageFile], *, max_pixels
 
 def _decode_png(data: bytes, picture: PngImageFile) -> Decoded:
     """PNG by Pillow, but 16-bit colour by OpenCV: Pillow would cut it to 8 bits."""
+    _check_end(data, mark=_PNG_END)
     bits, colour = data[24], data[25]
     if bits < 16:
         return samples_of(picture)
@@ -133,9 +135,9 @@ def _decode_png(data: bytes, picture: PngImageFile) -> Decoded:
     return Decoded(cv2.cvtColor(decoded, order), bit_depth=16)
 
 
-def _check_jpeg_end(data: bytes) -> None:
-    """A JPEG without its end mark was cut off; some libraries fill the rest with grey and say nothing."""
-    if data.rfind(b"\xff\xd9") < 0:
+def _check_end(data: bytes, *, mark: bytes) -> None:
+    """A file without its end mark was cut off, even where its decoder does not mind."""
+    if data.rfind(mark) < 0:
         raise ValueError("the end mark is missing")
 
 

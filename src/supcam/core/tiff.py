@@ -2,13 +2,14 @@
 
 tifffile reads the tags, and the pixels of uncompressed pages of whole bytes. Compressed pages, palettes and
 pages of fewer than 8 bits go to the libtiff in Pillow: LZW, Deflate, PackBits, JPEG, CCITT fax and what else
-it was built with. Pillow would cut 16-bit colour to 8 bits: tifffile reads that, and can undo Deflate and
-PackBits; other compressions of 16-bit colour are refused by name.
+it was built with. What Pillow has no room for (16-bit colour, 64-bit and half floats) is read by tifffile,
+which can undo Deflate and PackBits; other compressions of these are refused by name.
 """
 
 from __future__ import annotations
 
 import io
+import logging
 import zlib
 
 import numpy as np
@@ -21,6 +22,7 @@ _DEFLATE = (COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE)
 _BY_TIFFFILE = (COMPRESSION.NONE, COMPRESSION.PACKBITS, *_DEFLATE)
 _PLAIN = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.RGB)
 _MAX_SAMPLES = 4
+_PILLOW_TYPES = ("bool", "uint8", "int16", "uint16", "float32")
 
 
 def read_tiff(data: bytes, *, page: int, max_pixels: float) -> Decoded:
@@ -28,9 +30,12 @@ def read_tiff(data: bytes, *, page: int, max_pixels: float) -> Decoded:
 
     Pages are counted by following their links; no other page is looked into.
     """
+    _keep_remarks_off_the_terminal()
     try:
         with TiffFile(io.BytesIO(data)) as file:
             n_pages = len(file.pages)
+            if not n_pages:
+                raise ValueError("no page is in it")
             check_page(page, n_pages=n_pages)
             leaf = file.pages[page].aspage()
             check_size(leaf.imagewidth, leaf.imagelength, max_pixels=max_pixels)
@@ -41,6 +46,13 @@ def read_tiff(data: bytes, *, page: int, max_pixels: float) -> Decoded:
     except Exception as error:  # tifffile and libtiff raise whatever a damaged file makes them stumble over
         raise damaged("TIFF", error) from error
     return Decoded(decoded.samples, bit_depth=decoded.bit_depth, n_pages=n_pages, page=page)
+
+
+def _keep_remarks_off_the_terminal() -> None:
+    """What tifffile logs goes where the program sends it, and nowhere if it says nothing."""
+    logger = logging.getLogger("tifffile")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
 
 
 def _check_layout(leaf: TiffPage, *, data: bytes, max_pixels: float) -> None:
@@ -67,11 +79,13 @@ def _check_layout(leaf: TiffPage, *, data: bytes, max_pixels: float) -> None:
 
 def _decode_page(leaf: TiffPage, *, data: bytes, page: int) -> Decoded:
     whole_bytes = leaf.bitspersample % 8 == 0 and leaf.photometric in _PLAIN
-    deep_colour = leaf.bitspersample > 8 and leaf.samplesperpixel > 1
-    if whole_bytes and (leaf.compression == COMPRESSION.NONE or deep_colour):
+    deep = leaf.bitspersample > 8 and (leaf.samplesperpixel > 1 or str(leaf.dtype) not in _PILLOW_TYPES)
+    bits = int(leaf.bitspersample)
+    if whole_bytes and (leaf.compression == COMPRESSION.NONE or deep):
         _check_bytes(leaf, data=data)
-        return Decoded(_upright(leaf, _channels_last(leaf)), bit_depth=int(leaf.bitspersample))
-    return decode_tiff_page(data, page=page)
+        return Decoded(_upright(leaf, _channels_last(leaf)), bit_depth=bits)
+    samples = decode_tiff_page(data, page=page).samples
+    return Decoded(samples if bits <= 8 else _upright(leaf, samples), bit_depth=bits)
 
 
 def _check_bytes(leaf: TiffPage, *, data: bytes) -> None:
@@ -79,8 +93,8 @@ def _check_bytes(leaf: TiffPage, *, data: bytes) -> None:
     if leaf.compression not in _BY_TIFFFILE:
         name = getattr(leaf.compression, "name", str(leaf.compression))
         raise ImageError(
-            f"a {leaf.bitspersample}-bit colour TIFF with {name} compression",
-            expected="16-bit colour without compression, or with Deflate or PackBits",
+            f"{leaf.samplesperpixel} x {leaf.dtype} a pixel with {name} compression",
+            expected="such pixels without compression, or with Deflate or PackBits",
             remedy="save it without compression or as PNG",
         )
     if leaf.compression == COMPRESSION.NONE and sum(leaf.databytecounts) < leaf.nbytes:
@@ -110,7 +124,10 @@ def _has_alpha(leaf: TiffPage) -> bool:
 
 
 def _upright(leaf: TiffPage, samples: Samples) -> Samples:
-    """``samples`` with white as the largest value, whichever way the file stores them."""
+    """``samples`` with white as the largest value, whichever way the file stores them.
+
+    Pillow does this for 8 bits, but not for more.
+    """
     if leaf.photometric != PHOTOMETRIC.MINISWHITE:
         return samples
     if samples.dtype.kind != "u":
