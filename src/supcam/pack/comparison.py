@@ -1,0 +1,102 @@
+"""Whether the shipped network says what the trained one says: outputs, decisions, batch sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from supcam.core.types import BundleError, Prediction
+from supcam.pack.bundle import Pictures, Session, read_outputs, relative_difference
+from supcam.pack.card import Calibration, CardText, Comparison
+from supcam.pack.folder import OUTPUT_NAMES, Outputs
+
+BATCH_SIZES = (1, 3, 16)
+"""Batch sizes in which the shipped network must agree with the trained one."""
+EXACT_TOLERANCE = 1e-4
+"""Largest difference of any output, as a share of 1 + its largest value, with weights stored in float32."""
+HALF_TOLERANCE = 5e-3
+"""The same, with weights rounded to float16."""
+TIE = 0.005
+"""A decision may change only where no type's probability moved by more than this: it was a tie."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """What the trained network says about network inputs, and how its outputs are read."""
+
+    pictures: Pictures
+    outputs: Outputs
+    text: CardText
+    calibration: Calibration
+
+    def predictions(self, outputs: Outputs) -> list[Prediction]:
+        """The predictions that belong to ``outputs``."""
+        return read_outputs(outputs, card=self.text, calibration=self.calibration)
+
+
+def compare(session: Session, *, trained: Trained, tolerance: float) -> Comparison:
+    """How the network in ``session`` differs from the trained one, over all of ``BATCH_SIZES``.
+
+    Raises ``BundleError`` when an output differs by more than ``tolerance`` (a share of 1 + its largest
+    value), or a decision changes that was no tie.
+    """
+    runs = [run_batches(session, pictures=trained.pictures, batch_size=size) for size in BATCH_SIZES]
+    largest = max(_largest_difference(run, trained=trained, tolerance=tolerance) for run in runs)
+    expected = trained.predictions(trained.outputs)
+    moves, changed = [0.0], set[int]()
+    for run in runs:
+        for index, (got, wanted) in enumerate(zip(trained.predictions(run), expected, strict=True)):
+            moves.append(_probability_move(got, wanted))
+            if _decided(got) != _decided(wanted):
+                changed.add(index)
+                _refuse_unless_tie(got, wanted)
+    return Comparison(
+        n_pictures=len(trained.pictures),
+        batch_sizes=BATCH_SIZES,
+        largest_difference=largest,
+        largest_probability_difference=max(moves),
+        changed_decisions=len(changed),
+    )
+
+
+def run_batches(session: Session, *, pictures: Pictures, batch_size: int) -> Outputs:
+    """The outputs for ``pictures``, run ``batch_size`` at a time."""
+    runs = [
+        session.run(OUTPUT_NAMES, {"picture": pictures[at : at + batch_size]})
+        for at in range(0, len(pictures), batch_size)
+    ]
+    return Outputs(*(np.concatenate(parts) for parts in zip(*runs, strict=True)))
+
+
+def _largest_difference(run: Outputs, *, trained: Trained, tolerance: float) -> float:
+    """Over all outputs; raises ``BundleError`` for the first one beyond ``tolerance``."""
+    largest = 0.0
+    for name in OUTPUT_NAMES:
+        difference = relative_difference(getattr(run, name), expected=getattr(trained.outputs, name))
+        if not difference <= tolerance:
+            raise BundleError(
+                f"{name} of the exported network {difference:.2g} away from the trained one's",
+                expected=f"a difference of at most {tolerance:.2g}",
+                remedy="keep float32 weights, or report this with the network's configuration",
+            )
+        largest = max(largest, difference)
+    return largest
+
+
+def _refuse_unless_tie(got: Prediction, wanted: Prediction) -> None:
+    if _probability_move(got, wanted) > TIE:
+        raise BundleError(
+            f"a decision that changed from {_decided(wanted)} to {_decided(got)}",
+            expected="the trained network's decisions",
+            remedy="keep float32 weights, or report this with the network's configuration",
+        )
+
+
+def _decided(prediction: Prediction) -> str:
+    name = "rejected" if prediction.label is None else prediction.label.label
+    return f"{name}, {prediction.n_chromosomes}, {prediction.decision.value}"
+
+
+def _probability_move(got: Prediction, wanted: Prediction) -> float:
+    return max(abs(a - b) for a, b in zip(got.probabilities, wanted.probabilities, strict=True))
