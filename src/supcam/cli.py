@@ -1,0 +1,296 @@
+"""The terminal door: parses, calls, prints. Every command imports its errand when it is called."""
+# ruff: noqa: PLC0415, D301
+# A command pays for its own imports and for no others; a backspace in a help text keeps its lines apart.
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from supcam import __version__
+from supcam.core.types import SupcamError
+
+if TYPE_CHECKING:
+    from supcam.core.config import ImageConfig
+
+SOME_FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
+"""Exit codes besides 0: some inputs failed, arguments that cannot be used, stopped by hand."""
+
+_EXTRAS = {
+    "train": "torch torchvision timm lightning torchmetrics onnx onnxscript tensorboard safetensors",
+    "measure": "scipy sklearn pandas matplotlib",
+}
+_HELP = """The type and the number of chromosomes of every cluster in pictures of metaphase chromosomes.
+
+Types: instance (one chromosome), touching, overlapping, touching_overlapping.
+
+\b
+Use the model       supcam classify crops/ --output predictions.csv
+Score a model       supcam evaluate MODEL labels.csv --role report --output scores
+Train one           supcam train recipe.toml --output runs/first
+Pack a trained one  supcam export runs/first/checkpoints/last.ckpt --output my-model
+
+Exit codes: 0 all well, 1 some inputs failed, 2 arguments that cannot be used.
+
+Not a medical device: for research only."""
+
+app = typer.Typer(
+    name="supcam",
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+class PolarityChoice(StrEnum):
+    """How stain shows in the pictures."""
+
+    AUTO = "auto"
+    BRIGHT_FIELD = "bright_field"
+    FLUORESCENCE = "fluorescence"
+
+
+def main() -> None:
+    """The command ``supcam``."""
+    app()
+
+
+@app.command()
+def classify(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH", help="Pictures, folders (with all below), or patterns in quotes."),
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="CSV table to write.")],
+    json: Annotated[Path | None, typer.Option(help="The same as JSON, with model and errors.")] = None,
+    errors: Annotated[
+        Path | None, typer.Option(help="CSV of what failed [default: <output>.errors.csv, if any]")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Model folder [default: the one that came along]")
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=4096, help="Pictures the network reads at once.")
+    ] = 32,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="[default: all cores]")] = None,
+    polarity: Annotated[
+        PolarityChoice, typer.Option(help="Dark stain on bright ground, or the other way round.")
+    ] = PolarityChoice.AUTO,
+    page: Annotated[int, typer.Option(help="Page of files with several, from 0.")] = 0,
+    max_megapixels: Annotated[float, typer.Option(help="Larger pictures are refused unread.")] = 200.0,
+) -> None:
+    """Type and number of chromosomes, one row a picture.
+
+    \b
+    supcam classify crops/ --output predictions.csv
+    supcam classify a.png b.tif "more/*.jpg" --output out/predictions.csv --json out/predictions.json
+
+    Columns: path, type, confidence, p_instance, p_touching, p_overlapping, p_touching_overlapping,
+    n_chromosomes, decision. The decision is "accept" where the model is sure enough to make at most 2 %
+    errors on its validation pictures, else "review": let a person look.
+
+    A picture shows one cluster: cut out (white around it) or with neighbours, of which the central one
+    counts. A file given twice is one row. A file that cannot be read, or shows nothing, is a row of the
+    errors table and a line on stderr, and the exit code is 1; all others are classified.
+    """
+    with _plain_errors():
+        from supcam.workflows.classify import ClassifyPlan
+        from supcam.workflows.classify import classify as run
+        from supcam.workflows.watching import watched
+
+        plan = ClassifyPlan(
+            named=tuple(paths),
+            output=output,
+            json=json,
+            errors=errors,
+            model=model,
+            image=_image_config(polarity=polarity, page=page, max_megapixels=max_megapixels),
+            batch_size=batch_size,
+            threads=threads,
+        )
+        with watched(_say) as listener:
+            summary = run(plan, listener=listener)
+        _say(summary.told())
+        if summary.failures:
+            raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The recipe.")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder; an interrupted run goes on.")],
+) -> None:
+    """Weights from pictures of single chromosomes.
+
+    Needs: pip install "supcam[train]".
+
+    \b
+    supcam train experiments/base.toml --output runs/base
+
+    Killed and started again with the same recipe and data, the run goes on where it stood. The run folder
+    gets checkpoints, the full configuration, metrics.csv and TensorBoard logs.
+    """
+    with _plain_errors():
+        from supcam.workflows.train import train as run
+
+        result = run(config, output=output, progress=sys.stderr.isatty())
+        _say(f"{result.steps} steps; checkpoint {result.checkpoint}")
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Written by supcam train.")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="New model folder; never overwritten.")],
+    card: Annotated[
+        Path | None, typer.Option(help="TOML with name, version, description, data, figures.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="JSON with temperature, accept_threshold, prior, fitted_on ...")
+    ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(help="Crops (file, folder, pattern) on which it must agree with torch; repeatable."),
+    ] = None,
+    full_weights: Annotated[
+        bool, typer.Option("--full-weights", help="Store float32, twice as large as float16.")
+    ] = False,
+) -> None:
+    """A model folder that travels, from a checkpoint.
+
+    Needs: pip install "supcam[train]".
+
+    \b
+    supcam export runs/base/checkpoints/last.ckpt --output my-model --compare crops/ --card card.toml
+
+    The folder holds model.onnx, card.json, calibration.json and probe.npz. It is written only when ONNX
+    Runtime gives the outputs and decisions of torch, on the pictures given and on drawn ones, in several
+    batch sizes.
+    """
+    with _plain_errors():
+        from supcam.pack.export import export as run
+        from supcam.pack.export import read_plan
+        from supcam.workflows.inputs import find_inputs
+
+        plan = read_plan(
+            card=card,
+            calibration=calibration,
+            pictures=find_inputs(compare).names if compare else (),
+            half_weights=not full_weights,
+        )
+        report = run(checkpoint, output=output, plan=plan)
+        _say(report.told())
+
+
+@app.command()
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Model folder.")],
+    manifest: Annotated[
+        Path, typer.Argument(metavar="MANIFEST", help="CSV with labels, or labelled folders.")
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")] = Path(
+        "evaluation"
+    ),
+    role: Annotated[
+        str, typer.Option(help="Role of this data, for the report: select, report, fold1 ...")
+    ] = "unstated",
+    roles: Annotated[
+        Path | None, typer.Option(help="Table of roles: only cases that play --role are scored.")
+    ] = None,
+    data: Annotated[str, typer.Option(help="Name of the data [default: its sources]")] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = 0,
+    commit: Annotated[str, typer.Option(help="Version of the code, for the report.")] = "",
+) -> None:
+    """How well a model does on labelled pictures.
+
+    Needs: pip install "supcam[measure]".
+
+    \b
+    supcam evaluate my-model crops/labels.csv --role report --output scores
+
+    Accuracy, per-class and mean scores, counts, calibration, intervals by case: report.json, report.md,
+    predictions.csv, figures, and a sheet of the mistakes.
+    """
+    with _plain_errors():
+        from supcam.data.split import read_roles
+        from supcam.pack.evaluate import EvaluationPlan
+        from supcam.pack.evaluate import evaluate as run
+
+        plan = EvaluationPlan(
+            role=role,
+            roles=read_roles(roles) if roles else None,
+            data=data,
+            seed=seed,
+            command=shlex.join(["supcam", *sys.argv[1:]]),
+            commit=commit,
+        )
+        done = run(bundle, manifest=manifest, output=output, plan=plan)
+        _say(f"{len(done.table)} pictures scored; report in {output}")
+
+
+@app.command()
+def version() -> None:
+    """The versions of the program and its model."""
+    with _plain_errors():
+        import platform
+        from importlib.metadata import version as version_of
+
+        from supcam.pack.bundle import DEFAULT_MODEL
+        from supcam.pack.folder import read_card
+
+        typer.echo(f"supcam {__version__}")
+        typer.echo(f"python {platform.python_version()}, onnxruntime {version_of('onnxruntime')}")
+        if not DEFAULT_MODEL.is_dir():
+            typer.echo("no default model in this installation")
+            return
+        card = read_card(DEFAULT_MODEL)
+        typer.echo(f"model {card.name} {card.version}, SHA-256 {card.model_sha256}")
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """What went wrong as one line on stderr, and the exit code that goes with it."""
+    try:
+        yield
+    except SupcamError as error:
+        _say(f"error: {error}")
+        raise typer.Exit(UNUSABLE) from None
+    except ModuleNotFoundError as error:
+        root = (error.name or "").partition(".")[0]
+        extra = next((extra for extra, names in _EXTRAS.items() if root in names.split()), None)
+        if extra is None:
+            raise
+        _say(f'error: this command needs {root}, which is not installed: pip install "supcam[{extra}]"')
+        raise typer.Exit(UNUSABLE) from None
+    except KeyboardInterrupt:
+        _say("stopped")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _image_config(*, polarity: PolarityChoice, page: int, max_megapixels: float) -> "ImageConfig":
+    from supcam.core.config import ImageConfig, parse_config
+
+    values = {"polarity": polarity.value, "page": page, "max_megapixels": max_megapixels}
+    return parse_config(ImageConfig, values, where="options")
+
+
+def _say(text: str) -> None:
+    typer.echo(f"supcam: {_shown(text)}", err=True)
+
+
+def _shown(text: str) -> str:
+    """``text`` on one line, with what no terminal should get (newlines, control codes) written as escapes."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text
+    )

@@ -1,0 +1,465 @@
+"""The terminal door, as a stranger uses it: every bad input, every exit code, every message."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import stat
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import typer
+from tests.drawn_crops import draw_crop, write_crop
+from tests.tiny_bundle import write_tiny
+from typer.testing import CliRunner, Result
+
+import supcam
+from supcam import cli
+from supcam.core.types import ConfigError
+from supcam.pack import bundle as bundle_module
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("models") / "tiny"
+    write_tiny(output)
+    return output
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def supcam_(*arguments: str | Path) -> Result:
+    return RUNNER.invoke(cli.app, [str(argument) for argument in arguments])
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+# ---- bad pictures
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that declares a size and holds a few bytes of nothing."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = b"IDAT" + zlib.compress(bytes(100))
+    chunks = [head, data, b"IEND"]
+    body = b"".join(struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks)
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def truncated(path: Path, *, suffix: str) -> None:
+    content = write_crop(path.with_name(f"whole{suffix}")).read_bytes()
+    path.with_name(f"whole{suffix}").unlink()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def float_tiff(path: Path, *, value: float) -> None:
+    picture = draw_crop().astype(np.float32)
+    picture[40:50, 40:50] = value
+    tifffile.imwrite(path, picture)
+
+
+def all_of_one(path: Path, *, level: int, side: int = 60) -> None:
+    tifffile.imwrite(path, np.full((side, side), level, np.uint8))
+
+
+def many_pages(path: Path) -> None:
+    """A TIFF with ten thousand pages of nothing."""
+    with tifffile.TiffWriter(path) as writer:
+        for _ in range(10_000):
+            writer.write(np.full((8, 8), 255, np.uint8), contiguous=False)
+
+
+BAD: dict[str, Callable[[Path], object]] = {
+    "empty.png": lambda path: path.write_bytes(b""),
+    "empty.tif": lambda path: path.write_bytes(b""),
+    "truncated.tif": lambda path: truncated(path, suffix=".tif"),
+    "truncated.png": lambda path: truncated(path, suffix=".png"),
+    "text.png": lambda path: path.write_text("this is no picture\n" * 50),
+    "one.png": lambda path: all_of_one(path, level=90, side=1),
+    "white.tif": lambda path: all_of_one(path, level=255),
+    "black.tif": lambda path: all_of_one(path, level=0),
+    "nan.tif": lambda path: float_tiff(path, value=float("nan")),
+    "infinite.tif": lambda path: float_tiff(path, value=float("inf")),
+    "huge.png": lambda path: path.write_bytes(png_header(30_000, 30_000)),
+    "folder.png": lambda path: path.mkdir(),
+    "broken_link.png": lambda path: path.symlink_to("nowhere.png"),
+    "own_link.png": lambda path: path.symlink_to("own_link.png"),
+    "missing.png": lambda path: path.unlink(missing_ok=True),
+    "pages.tif": many_pages,
+}
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_a_bad_picture_is_a_row_of_errors_and_costs_no_other(name: str, room: Path, bundle: Path) -> None:
+    good = write_crop(room / "good.png")
+    BAD[name](room / name)
+    start = time.monotonic()
+    result = supcam_("classify", name, good, "--output", "p.csv", "--model", bundle)
+    assert time.monotonic() - start < 5
+    assert result.exit_code == cli.SOME_FAILED, result.output
+    assert [row["path"] for row in rows_of(room / "p.csv")] == [str(good)]
+    errors = rows_of(room / "p.errors.csv")
+    assert [row["path"] for row in errors] == [name]
+    assert len(errors[0]["error"]) > 10
+    lines = [line for line in result.stderr.splitlines() if f": {name}: " in line]
+    assert len(lines) == 1
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("name", sorted(set(BAD) - {"missing.png", "pages.tif"}))
+def test_a_bad_picture_in_a_folder_is_a_row_too(name: str, room: Path, bundle: Path) -> None:
+    (room / "crops").mkdir()
+    write_crop(room / "crops" / "good.png")
+    BAD[name](room / "crops" / name)
+    result = supcam_("classify", "crops", "--output", "p.csv", "--model", bundle)
+    assert [row["path"] for row in rows_of(room / "p.csv")] == ["crops/good.png"]
+    if name == "folder.png":  # found on the way, it is a folder like any other
+        assert result.exit_code == 0
+    else:
+        assert result.exit_code == cli.SOME_FAILED
+        assert [row["path"] for row in rows_of(room / "p.errors.csv")] == [f"crops/{name}"]
+
+
+def test_many_bad_pictures_at_once_leave_the_good_ones(room: Path, bundle: Path) -> None:
+    for name in set(BAD) - {"pages.tif"}:
+        BAD[name](room / name)
+    for seed in range(5):
+        write_crop(room / f"good{seed}.png", seed=seed)
+    named = sorted({*BAD, *(f"good{seed}.png" for seed in range(5))} - {"pages.tif", "folder.png"})
+    result = supcam_("classify", *named, "--output", "p.csv", "--model", bundle, "--threads", "3")
+    assert result.exit_code == cli.SOME_FAILED
+    assert [row["path"] for row in rows_of(room / "p.csv")] == [f"good{seed}.png" for seed in range(5)]
+    assert len(rows_of(room / "p.errors.csv")) == len(named) - 5
+
+
+def test_a_page_can_be_chosen(room: Path, bundle: Path) -> None:
+    tifffile.imwrite(room / "pages.tif", np.stack([np.full((90, 90), 255, np.uint8), draw_crop()]))
+    first = supcam_("classify", "pages.tif", "--output", "p.csv", "--model", bundle)
+    assert first.exit_code == cli.SOME_FAILED
+    second = supcam_("classify", "pages.tif", "--output", "p.csv", "--model", bundle, "--page", "1")
+    assert second.exit_code == 0
+    assert "supcam: pages.tif: note: page 2 of 2 was read" in second.stderr
+    assert (
+        supcam_("classify", "pages.tif", "--output", "p.csv", "--model", bundle, "--page", "9").exit_code == 1
+    )
+
+
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read everything")
+def test_a_file_and_a_folder_that_may_not_be_read_are_rows(room: Path, bundle: Path) -> None:
+    write_crop(room / "good.png")
+    write_crop(room / "closed.png").chmod(0)
+    (room / "closed").mkdir(mode=0)
+    result = supcam_("classify", "good.png", "closed.png", "closed", "--output", "p.csv", "--model", bundle)
+    (room / "closed").chmod(0o755)
+    assert result.exit_code == cli.SOME_FAILED
+    assert {row["path"] for row in rows_of(room / "p.errors.csv")} == {"closed.png", "closed"}
+
+
+def test_a_pipe_in_the_place_of_a_picture_is_not_waited_for(room: Path, bundle: Path) -> None:
+    write_crop(room / "good.png")
+    os.mkfifo(room / "pipe.png")
+    result = supcam_("classify", "good.png", "pipe.png", "--output", "p.csv", "--model", bundle)
+    assert result.exit_code == cli.SOME_FAILED
+    assert [row["path"] for row in rows_of(room / "p.errors.csv")] == ["pipe.png"]
+
+
+# ---- good pictures
+
+
+def test_all_well_is_exit_code_0_and_one_line(room: Path, bundle: Path) -> None:
+    write_crop(room / "a.png")
+    result = supcam_("classify", "a.png", "--output", "p.csv", "--model", bundle)
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert result.stderr == "supcam: 1 of 1 classified by tiny 1.2.3 -> p.csv\n"
+    assert names_in(room) == {"a.png", "p.csv"}
+
+
+def test_odd_names_come_back_from_the_table(room: Path, bundle: Path) -> None:
+    names = ['q"uo"te.png', "two words.png", "new\nline.png", "comma,semi;.png", "染色体.png", "-dash.png"]
+    for name in names:
+        write_crop(room / name)
+    result = supcam_("classify", "--output", "p.csv", "--model", bundle, "--", *names)
+    assert result.exit_code == 0
+    assert [row["path"] for row in rows_of(room / "p.csv")] == names
+
+
+def test_an_odd_name_stays_on_one_line_of_stderr(room: Path, bundle: Path) -> None:
+    (room / "new\nline\x1b[31m.png").write_bytes(b"")
+    result = supcam_("classify", "new\nline\x1b[31m.png", "--output", "p.csv", "--model", bundle)
+    assert r"supcam: new\nline\x1b[31m.png: " in result.stderr
+    assert len(result.stderr.splitlines()) == 2
+
+
+def test_the_same_file_twice_is_one_row_and_said(room: Path, bundle: Path) -> None:
+    write_crop(room / "a.png")
+    result = supcam_("classify", "a.png", "./a.png", room, "--output", "p.csv", "--model", bundle)
+    assert result.exit_code == 0
+    assert len(rows_of(room / "p.csv")) == 1
+    assert "2 named more than once, written once" in result.stderr
+
+
+def test_all_options_together(room: Path, bundle: Path) -> None:
+    write_crop(room / "a.png")
+    result = supcam_(
+        "classify", "*.png", "-o", "p.csv", "--json", "p.json", "--errors", "e.csv", "--model", bundle,
+        "--batch-size", "2", "--threads", "2", "--polarity", "bright_field", "--page", "0",
+        "--max-megapixels", "1",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert names_in(room) == {"a.png", "p.csv", "p.json", "e.csv"}
+    assert json.loads((room / "p.json").read_text())["predictions"][0]["path"] == "a.png"
+
+
+def test_the_table_can_go_to_a_pipe(room: Path, bundle: Path) -> None:
+    write_crop(room / "a.png")
+    done = run_supcam("classify", "a.png", "--output", "/dev/stdout", "--model", bundle)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1].startswith("a.png,")
+
+
+# ---- arguments that cannot be used
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["a.png"],
+        ["--output", "p.csv"],
+        ["a.png", "--output", "nowhere/p.csv"],
+        ["a.png", "--output", "."],
+        ["a.png", "--output", "a.png/p.csv"],
+        ["a.png", "--output", "p.csv", "--json", "nowhere/p.json"],
+        ["a.png", "--output", "p.csv", "--errors", "nowhere/e.csv"],
+        ["a.png", "--output", "p.csv", "--errors", "p.csv"],
+        ["a.png", "--output", "a.png"],
+        ["empty", "--output", "p.csv"],
+        ["*.bmp", "--output", "p.csv"],
+        ["a.png", "--output", "p.csv", "--model", "nowhere"],
+        ["a.png", "--output", "p.csv", "--model", "empty"],
+        ["a.png", "--output", "p.csv", "--model", "a.png"],
+        ["a.png", "--output", "p.csv", "--batch-size", "0"],
+        ["a.png", "--output", "p.csv", "--threads", "0"],
+        ["a.png", "--output", "p.csv", "--threads", "two"],
+        ["a.png", "--output", "p.csv", "--page", "-1"],
+        ["a.png", "--output", "p.csv", "--polarity", "sideways"],
+        ["a.png", "--output", "p.csv", "--max-megapixels", "0"],
+        ["a.png", "--output", "p.csv", "--max-megapixels", "nan"],
+        ["a.png", "--output", "p.csv", "--colour", "red"],
+    ],
+)
+def test_arguments_that_cannot_be_used_are_exit_code_2(
+    room: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(bundle_module, "DEFAULT_MODEL", bundle)
+    write_crop(room / "a.png")
+    (room / "empty").mkdir()
+    result = supcam_("classify", *arguments)
+    assert result.exit_code == cli.UNUSABLE
+    assert result.stderr.strip()
+    assert "Traceback" not in result.output
+    assert names_in(room) == {"a.png", "empty"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_exit_code_2(room: Path, bundle: Path) -> None:
+    write_crop(room / "a.png")
+    result = supcam_("classify", "a.png", "--output", "/dev/full", "--model", bundle)
+    assert result.exit_code == cli.UNUSABLE
+    assert "No space left on device" in result.stderr
+    assert names_in(room) == {"a.png"}
+    assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
+
+
+def test_a_disk_that_fills_up_leaves_the_old_table(
+    room: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    write_crop(room / "a.png")
+    (room / "p.csv").write_text("old")
+    monkeypatch.setattr(os, "fsync", fill)
+    result = supcam_("classify", "a.png", "--output", "p.csv", "--model", bundle)
+    assert result.exit_code == cli.UNUSABLE
+    assert (room / "p.csv").read_text() == "old"
+    assert names_in(room) == {"a.png", "p.csv"}
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a read-only file system")
+def test_a_read_only_disk_is_exit_code_2(room: Path, bundle: Path) -> None:
+    write_crop(room / "a.png")
+    result = supcam_("classify", "a.png", "--output", "/proc/self/p.csv", "--model", bundle)
+    assert result.exit_code == cli.UNUSABLE
+    assert "cannot be written" in result.stderr
+
+
+def test_a_tampered_model_is_exit_code_2(room: Path, bundle: Path, tmp_path: Path) -> None:
+    import shutil
+
+    write_crop(room / "a.png")
+    shutil.copytree(bundle, room / "model")
+    content = bytearray((room / "model" / "model.onnx").read_bytes())
+    content[len(content) // 2] ^= 1
+    (room / "model" / "model.onnx").write_bytes(content)
+    result = supcam_("classify", "a.png", "--output", "p.csv", "--model", "model")
+    assert result.exit_code == cli.UNUSABLE
+    assert "changed or cut short" in result.stderr
+    assert names_in(room) == {"a.png", "model"}
+
+
+# ---- other commands
+
+
+@pytest.mark.parametrize("command", ["classify", "train", "export", "evaluate", "version"])
+def test_every_command_has_its_help(command: str) -> None:
+    result = supcam_(command, "--help")
+    assert result.exit_code == 0
+    if command != "version":
+        assert f"supcam {command} " in result.stdout
+
+
+def test_help_teaches_the_first_command() -> None:
+    for arguments in (["--help"], ["-h"]):
+        result = supcam_(*arguments)
+        assert result.exit_code == 0
+        assert "supcam classify crops/ --output predictions.csv" in result.stdout
+        assert "Exit codes" in result.stdout
+
+
+def test_an_unknown_command_is_exit_code_2() -> None:
+    assert supcam_("clasify").exit_code == cli.UNUSABLE
+
+
+def test_version_names_program_and_model(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle_module, "DEFAULT_MODEL", bundle)
+    told = supcam_("version").stdout
+    assert f"supcam {supcam.__version__}" in told
+    assert "tiny 1.2.3" in told
+
+
+def test_version_without_a_model_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bundle_module, "DEFAULT_MODEL", tmp_path / "none")
+    result = supcam_("version")
+    assert result.exit_code == 0
+    assert "no default model" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing", "extra"),
+    [
+        (["train", "r.toml", "--output", "r"], "torch", "train"),
+        (["export", "c.ckpt", "--output", "m"], "torch", "train"),
+        (["evaluate", "m", "l.csv", "--output", "s"], "matplotlib", "measure"),
+    ],
+)
+def test_a_missing_extra_is_named_with_its_command(
+    arguments: list[str], missing: str, extra: str, room: Path
+) -> None:
+    code = f"""
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Missing())
+from supcam.cli import main
+sys.argv = ["supcam", *{arguments!r}]
+main()
+"""
+    done = run_python(code)
+    assert done.returncode == cli.UNUSABLE, done.stderr
+    assert "pip install" in done.stderr
+    assert f"supcam[{extra}]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_our_own_errors_are_one_line_and_strange_ones_are_not_hidden() -> None:
+    with pytest.raises(Exception, match="unusual"), cli._plain_errors():
+        raise ModuleNotFoundError("unusual", name="supcam.lost")
+    with pytest.raises(typer.Exit) as stop, cli._plain_errors():
+        raise ConfigError("a", expected="b", remedy="c")
+    assert stop.value.exit_code == cli.UNUSABLE
+    with pytest.raises(typer.Exit) as stop, cli._plain_errors():
+        raise KeyboardInterrupt
+    assert stop.value.exit_code == cli.INTERRUPTED
+
+
+@pytest.mark.parametrize("command", ["train", "export", "evaluate"])
+def test_missing_files_are_exit_code_2(command: str, room: Path) -> None:
+    arguments = {
+        "train": ["nowhere.toml"],
+        "export": ["nowhere.ckpt"],
+        "evaluate": ["nowhere", "nowhere.csv"],
+    }
+    result = supcam_(command, *arguments[command], "--output", "out")
+    assert result.exit_code == cli.UNUSABLE, result.output
+    assert "supcam: error: " in result.stderr
+
+
+# ---- what a command costs
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def run_supcam(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "supcam", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_classifying_loads_no_heavy_package(room: Path, bundle: Path) -> None:
+    write_crop(room / "a.png")
+    code = f"""
+import sys
+from supcam.cli import main
+sys.argv = ["supcam", "classify", "a.png", "--output", "p.csv", "--model", {str(bundle)!r}]
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+heavy = "torch torchvision timm lightning onnx scipy sklearn pandas matplotlib beartype".split()
+assert not set(heavy) & set(sys.modules), set(heavy) & set(sys.modules)
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+    assert rows_of(room / "p.csv")
+
+
+def test_the_first_answer_comes_within_two_seconds(room: Path, bundle: Path) -> None:
+    """The best of three, so that a busy machine does not fail it."""
+    write_crop(room / "a.png")
+    times = []
+    for _ in range(3):
+        start = time.monotonic()
+        done = run_supcam("classify", "a.png", "--output", "p.csv", "--model", bundle, "--threads", "1")
+        times.append(time.monotonic() - start)
+        assert done.returncode == 0, done.stderr
+        if times[-1] < 2:
+            return
+    raise AssertionError(f"took {times} seconds")
