@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from supcam.core.config import ImageConfig
+from supcam.core.types import Box, Sample
+from supcam.measure.table import PredictionTable
+from supcam.pack import mistakes
+
+N_ROWS = 6
+
+
+@pytest.fixture
+def table() -> PredictionTable:
+    """Rows: right, wrong type, wrong number, rejected, unknown type with a wrong number, both wrong."""
+    confidence = np.array([0.9, 0.8, 0.95, 0.99, 0.7, 0.85])
+    shares = np.full((N_ROWS, 4), 0.0)
+    shares[:, 1] = confidence
+    shares[:, 0] = 1 - confidence
+    return PredictionTable(
+        paths=np.array([f"folder/{row}.png" for row in range(N_ROWS)]),
+        cases=np.full(N_ROWS, "c"), sources=np.full(N_ROWS, "s"), folds=np.full(N_ROWS, "select"),
+        true_types=np.array([1, 2, 1, 1, -1, 3]),
+        true_counts=np.array([2, 2, 3, 2, 4, 5]),
+        probabilities=shares,
+        predicted_counts=np.array([2, 2, 2, 0, 2, 2]),
+        accepted=np.zeros(N_ROWS, bool),
+        rejected=np.arange(N_ROWS) == 3,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> list[Sample]:
+    made: list[Sample] = []
+    for row in range(N_ROWS):
+        path = tmp_path / f"{row}.png"
+        cv2.imwrite(str(path), np.full((30, 40), 40 * row, np.uint8))
+        made.append(Sample(path=path, case="c", source="s", box=Box(0, 0, 10, 20) if row == 1 else None))
+    return made
+
+
+def test_wrong_types_and_wrong_numbers_are_told_apart(table: PredictionTable) -> None:
+    assert list(np.flatnonzero(mistakes.wrong_types(table))) == [1, 3, 5]
+    assert list(np.flatnonzero(mistakes.wrong_counts(table))) == [2, 4]
+
+
+def test_the_surest_mistakes_come_first(table: PredictionTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mistakes.surest(table, rows=mistakes.wrong_types(table)) == [3, 5, 1]
+    monkeypatch.setattr(mistakes, "MOST_TILES", 2)
+    assert mistakes.surest(table, rows=mistakes.wrong_types(table)) == [3, 5]
+
+
+def test_captions_say_what_is_true_and_what_was_read(table: PredictionTable) -> None:
+    captions = [mistakes.caption(table, row=row) for row in range(N_ROWS)]
+    assert captions[1] == "folder/1.png\noverlapping, 2\nread touching, 2 (0.80)"
+    assert captions[3].endswith("read no chromosome (0.99)")
+    assert "type unknown, 4" in captions[4]
+    long = replace(table, paths=np.full(N_ROWS, "x" * 80 + "/the_end_of_it.png"))
+    line = mistakes.caption(long, row=0).splitlines()[0]
+    assert line.endswith("the_end_of_it.png")
+    assert len(line) == 34
+
+
+def test_sheets_are_written_where_version_control_looks_away(
+    table: PredictionTable, samples: list[Sample], tmp_path: Path
+) -> None:
+    output = tmp_path / "report"
+    stale = output / "mistakes" / "types_09.png"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"old")
+    paths = mistakes.write_mistakes(
+        table, samples=samples, output=output, title="tiny, role select", image=ImageConfig()
+    )
+    assert [path.name for path in paths] == ["types_01.png", "numbers_01.png"]
+    assert not stale.exists()
+    assert (output / "mistakes" / ".gitignore").read_text(encoding="utf-8") == "*\n"
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+
+
+def test_no_mistakes_no_sheets(table: PredictionTable, samples: list[Sample], tmp_path: Path) -> None:
+    right = table.take(np.zeros(1, np.int64))
+    paths = mistakes.write_mistakes(
+        right, samples=samples[:1], output=tmp_path / "report", title="t", image=ImageConfig()
+    )
+    assert paths == ()
