@@ -4,7 +4,17 @@ from supcam.core.types import ClusterType as ClusterType
 from supcam.core.types import Decision as Decision
 from supcam.core.types import Prediction as Prediction
 from supcam.core.types import SupcamError as SupcamError
+from supcam.pack.bundle import Model as Model
+from supcam.pack.bundle import load_model as load_model
 
 __version__ = "0.1.0"
 
-__all__ = ["ClusterType", "Decision", "Prediction", "SupcamError", "__version__"]
+__all__ = [
+    "ClusterType",
+    "Decision",
+    "Model",
+    "Prediction",
+    "SupcamError",
+    "__version__",
+    "load_model",
+]
