@@ -1,33 +1,61 @@
+"""Recipes: one file, or a file that extends another."""
+
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
 import pytest
 
-from supcam.core.config import parse_config
 from supcam.core.types import ConfigError
-from supcam.learn.recipe import Recipe
+from supcam.learn.recipe import read_recipe
 
 
-def test_recipe_survives_json() -> None:
-    recipe = Recipe.model_validate(
-        {"network": {"channels": [8, 8, 8, 8]}, "data": {"train": ["a:b"], "deep": {"share": 0.5}}}
-    )
-    assert Recipe.model_validate(json.loads(json.dumps(recipe.model_dump(mode="json")))) == recipe
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
-@pytest.mark.parametrize(
-    ("tables", "named"),
-    [
-        ({"nettwork": {}}, "nettwork"),
-        ({"train": {"epoch": 3}}, "train.epoch"),
-        ({"train": {"learning_rate": 0}}, "train.learning_rate"),
-        ({"train": {"average_decay": 1}}, "train.average_decay"),
-        ({"train": {"pictures_per_epoch": 10, "batch_size": 64}}, "pictures_per_epoch"),
-        ({"train": {"precision": "float8"}}, "train.precision"),
-        ({"network": {"max_count": 1}}, "network.max_count"),
-    ],
-)
-def test_unknown_key_or_bad_range_is_an_error_that_names_it(tables: dict[str, object], named: str) -> None:
-    with pytest.raises(ConfigError, match=named):
-        parse_config(Recipe, tables, where="recipe.toml")
+class TestExtends:
+    def test_tables_are_merged_key_by_key_and_lists_replaced(self, tmp_path: Path) -> None:
+        write(
+            tmp_path,
+            "base.toml",
+            '[train]\nseed = 3\nepochs = 5\n[data]\ntrain = ["a:x", "b:x"]\nroot = "r"\n',
+        )
+        recipe = read_recipe(
+            write(
+                tmp_path, "one.toml", 'extends = "base.toml"\n[train]\nepochs = 1\n[data]\ntrain = ["c:x"]\n'
+            )
+        )
+        assert (recipe.train.seed, recipe.train.epochs) == (3, 1)
+        assert recipe.data == {"train": ["c:x"], "root": "r"}
+
+    def test_chain_of_three(self, tmp_path: Path) -> None:
+        write(tmp_path, "a.toml", "[train]\nseed = 1\nepochs = 2\n")
+        write(tmp_path, "b.toml", 'extends = "a.toml"\n[train]\nseed = 7\n')
+        recipe = read_recipe(write(tmp_path, "c.toml", 'extends = "b.toml"\n[crop]\nsize_px = 64\n'))
+        assert (recipe.train.seed, recipe.train.epochs, recipe.crop.size_px) == (7, 2, 64)
+
+    def test_circle_is_refused(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "a.toml", 'extends = "a.toml"\n')
+        with pytest.raises(ConfigError, match="extends"):
+            read_recipe(path)
+
+    @pytest.mark.parametrize("text", ["extends = 3\n", 'extends = "missing.toml"\n', "[train]\nspeed = 1\n"])
+    def test_wrong_files_are_named(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(ConfigError):
+            read_recipe(write(tmp_path, "a.toml", text))
+
+
+def test_committed_recipes_leave_their_fold_out() -> None:
+    folder = Path(__file__).parents[2] / "experiments"
+    for fold in range(1, 6):
+        data = read_recipe(folder / f"first_fold{fold}.toml").data
+        train = data["train"]
+        assert isinstance(train, list)
+        assert f"cci:fold{fold}" not in train
+        assert sorted([*map(str, train), f"cci:fold{fold}"]) == sorted(
+            ["tseng24:train", *(f"cci:fold{k}" for k in range(1, 6))]
+        )
+        assert data["validation"] == {"cci": [f"cci:fold{fold}"], "select": ["tseng24:select"]}
