@@ -11,7 +11,13 @@ from supcam.core.foreground import chromosome_width, core_mask, solid, typical_s
 from supcam.data.drawing import DrawnChromosome, Preparation, ink, sketch_chromosome, tangents_of, turned
 
 PREPARATION = Preparation(
-    width_px=16.0, stain_level=0.65, band_contrast=0.6, chromatid_split=0.4, blur_px=1.1, bend_rad=1.3
+    width_px=16.0,
+    stain_level=0.65,
+    band_contrast=0.6,
+    chromatid_split=0.4,
+    blur_px=1.1,
+    bend_rad=1.3,
+    roughness=0.02,
 )
 
 
@@ -27,7 +33,13 @@ def test_body_is_one_piece_of_about_length_times_width(
 ) -> None:
     length = max(length, 1.2 * width)
     look = Preparation(
-        width_px=width, stain_level=0.6, band_contrast=0.6, chromatid_split=0.4, blur_px=1.0, bend_rad=bend
+        width_px=width,
+        stain_level=0.6,
+        band_contrast=0.6,
+        chromatid_split=0.4,
+        blur_px=1.0,
+        bend_rad=bend,
+        roughness=0.02,
     )
     chromosome = drawn(seed, length_px=length, preparation=look)
     n_labels, labels = cv2.connectedComponents(chromosome.mask.astype(np.uint8), connectivity=8)
@@ -63,7 +75,13 @@ def test_mask_is_what_the_foreground_finds_as_the_body(seed: int) -> None:
 def test_bands_lie_across_the_body() -> None:
     """Stain varies along the centre line far more than beside it at the same height."""
     straight = Preparation(
-        width_px=16.0, stain_level=0.65, band_contrast=0.7, chromatid_split=0.0, blur_px=1.0, bend_rad=0.0
+        width_px=16.0,
+        stain_level=0.65,
+        band_contrast=0.7,
+        chromatid_split=0.0,
+        blur_px=1.0,
+        bend_rad=0.0,
+        roughness=0.02,
     )
     chromosome = drawn(1, length_px=120, preparation=straight)
     across = np.stack([tangents_of(chromosome.line)[:, 1], -tangents_of(chromosome.line)[:, 0]], axis=1)
@@ -86,6 +104,7 @@ def test_split_shows_the_chromatids_as_a_light_middle_line() -> None:
             chromatid_split=split,
             blur_px=0.9,
             bend_rad=0.0,
+            roughness=0.02,
         )
         for split in (0.0, 0.8)
     ]

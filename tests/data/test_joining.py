@@ -11,7 +11,13 @@ from supcam.data.joining import Closeness, Laid, added_stains, join, lay, moved,
 
 CLOSENESS = Closeness(max_gap_px=1.0, touch_depth=0.15, overlap_depth=0.5)
 PREPARATION = Preparation(
-    width_px=16.0, stain_level=0.65, band_contrast=0.6, chromatid_split=0.4, blur_px=1.1, bend_rad=1.3
+    width_px=16.0,
+    stain_level=0.65,
+    band_contrast=0.6,
+    chromatid_split=0.4,
+    blur_px=1.1,
+    bend_rad=1.3,
+    roughness=0.02,
 )
 
 

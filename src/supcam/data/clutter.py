@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
 
 from supcam.core.types import Mask, Stain
+from supcam.data.drawing import mottle
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +24,7 @@ def draw_nucleus(rng: np.random.Generator, *, diameter_px: float, stain_level: f
     side = int(np.ceil(1.5 * diameter_px)) + 8
     radius = 0.5 * diameter_px * _outline(rng, unevenness=0.05)
     mask = _filled(radius, side=side, squeeze=float(rng.uniform(0.65, 1)), turn_rad=rng.uniform(0, np.pi))
-    coarse, fine = (_mottle(rng, side=side, size_px=size) for size in (0.09 * diameter_px, 2.5))
+    coarse, fine = (mottle(rng, shape=(side, side), size_px=size) for size in (0.09 * diameter_px, 2.5))
     texture = np.clip(1 + 0.11 * coarse + 0.07 * fine, 0.4, 1.6)
     body = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5)
     return DrawnClutter(stain=(np.float32(stain_level) * body * texture).astype(np.float32), mask=mask)
@@ -44,7 +44,7 @@ def draw_debris(rng: np.random.Generator, *, size_px: float, stain_level: float)
         place = np.clip(
             place + 0.7 * radius * np.array([np.sin(heading), np.cos(heading)]), -size_px, size_px
         )
-    mottled = grains * np.clip(1 + 0.25 * _mottle(rng, side=side, size_px=2.0), 0.3, 1.7)
+    mottled = grains * np.clip(1 + 0.25 * mottle(rng, shape=(side, side), size_px=2.0), 0.3, 1.7)
     stain = cv2.GaussianBlur(mottled.astype(np.float32), (0, 0), 0.9) * np.float32(stain_level)
     return DrawnClutter(stain=stain, mask=grains)
 
@@ -67,13 +67,3 @@ def _filled(radius: np.ndarray, *, side: int, squeeze: float, turn_rad: float) -
     canvas = np.zeros((side, side), np.uint8)
     cv2.fillPoly(canvas, [np.rint(np.stack([columns, rows], axis=1)).astype(np.int32)], 1)
     return canvas.astype(np.bool_)
-
-
-def _mottle(rng: np.random.Generator, *, side: int, size_px: float) -> Float32[np.ndarray, "height width"]:
-    """Smooth noise with mean 0 and standard deviation 1, in blobs of about ``size_px``."""
-    step = max(1.0, 0.5 * size_px)
-    n = int(np.ceil(side / step)) + 1
-    coarse = cv2.GaussianBlur(rng.standard_normal((n, n), dtype=np.float32), (0, 0), 1.0)
-    smooth = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
-    centred = smooth - smooth.mean()
-    return np.asarray(centred / max(float(centred.std()), 1e-6), np.float32)

@@ -17,9 +17,10 @@ Line = Float64[np.ndarray, "points 2"]
 """Points as (row, column) in pixels."""
 Profile = Float64[np.ndarray, " steps"]
 
-_POINT_PX = 2.0
+_POINT_PX = 3.0
 _STEP_PX = 0.5
 _MARGIN_PX = 6
+_GRAIN = 0.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Preparation:
 
     ``stain_level`` is the stain of a dark band; ``band_contrast`` how much lighter a light band is (share of
     it); ``chromatid_split`` how clearly the gap between the chromatids shows (0..1); ``blur_px`` a standard
-    deviation; ``bend_rad`` the usual turn of a long chromosome from end to end.
+    deviation; ``bend_rad`` the usual turn of a long chromosome from end to end;
+    ``roughness`` how ragged outline and bands are, as a share of the width.
     """
 
     width_px: float
@@ -37,6 +39,7 @@ class Preparation:
     chromatid_split: float
     blur_px: float
     bend_rad: float
+    roughness: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,17 +106,15 @@ def turned(sketch: Sketch, *, angle_rad: float) -> Sketch:
 
 def ink(sketch: Sketch, *, rng: np.random.Generator) -> DrawnChromosome:
     """``sketch`` drawn, at a random part of a pixel; its line then starts where the drawing has it."""
-    low = np.floor(sketch.line.min(axis=0)) - _reach(sketch) - rng.random(2)
-    line = sketch.line - low
-    height, width = (np.ceil(line.max(axis=0)) + _reach(sketch) + 1).astype(int)
-    near = _pixels_near(line, shape=(int(height), int(width)), reach_px=_reach(sketch) - _MARGIN_PX + 2)
-    along, across = _body_coordinates(near, line=line)
-    half = np.interp(along, _along(sketch), sketch.half_width_px, left=0.0, right=0.0)
-    stain, mask = np.zeros((height, width), np.float32), np.zeros((height, width), np.bool_)
+    line, shape = _on_canvas(sketch, rng=rng)
+    near = _pixels_near(line, shape=shape, reach_px=_reach(sketch) - _MARGIN_PX + 2)
+    place = _wobbled(_body_coordinates(near, line=line), near, sketch=sketch, shape=shape, rng=rng)
+    half = np.interp(place.along, _along(sketch), sketch.half_width_px, left=0.0, right=0.0)
+    stain, mask = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
     rows, columns = near.T
-    mask[rows, columns] = np.abs(across) < half
-    stain[rows, columns] = _stain_at(along, across / np.maximum(half, 0.5), sketch=sketch, rng=rng)
-    stain[rows, columns] *= _coverage(along, np.abs(across), half=half, length_px=sketch.length_px)
+    mask[rows, columns] = np.abs(place.across) < half
+    grain = 1 + _GRAIN * mottle(rng, shape=shape, size_px=0.2 * sketch.preparation.width_px)[rows, columns]
+    stain[rows, columns] = grain * _stain_at(place, half, sketch=sketch)
     return DrawnChromosome(
         stain=cv2.GaussianBlur(stain, (0, 0), sketch.preparation.blur_px),
         mask=mask,
@@ -123,11 +124,34 @@ def ink(sketch: Sketch, *, rng: np.random.Generator) -> DrawnChromosome:
     )
 
 
-def _coverage(along: Profile, aside: Profile, *, half: Profile, length_px: float) -> Profile:
-    """Share of each pixel that the body covers: 1 inside, 0 outside, a ramp of one pixel between."""
-    beside = np.clip(half - aside + 0.5, 0, 1)
-    before_end = np.clip(np.minimum(along, length_px - along) + 0.5, 0, 1)
-    return np.asarray(beside * before_end)
+def mottle(
+    rng: np.random.Generator, *, shape: tuple[int, int], size_px: float
+) -> Float32[np.ndarray, "height width"]:
+    """Smooth noise with mean 0 and a standard deviation of about 1, in blobs of about ``size_px``."""
+    step = max(1.0, 0.5 * size_px)
+    coarse_shape = [int(np.ceil(side / step)) + 1 for side in shape]
+    noise = rng.standard_normal(coarse_shape, dtype=np.float32)
+    coarse = cv2.GaussianBlur(noise, (0, 0), 1.0) * np.float32(2 * np.sqrt(np.pi))
+    return cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    """Where pixels are in the body: pixels along the line and across it (left negative).
+
+    ``band`` is where along the line the shade of the pixel is read.
+    """
+
+    along: Profile
+    across: Profile
+    band: Profile
+
+
+def _on_canvas(sketch: Sketch, *, rng: np.random.Generator) -> tuple[Line, tuple[int, int]]:
+    """The line shifted onto a canvas that holds the body and its blur, and the shape of that canvas."""
+    line = sketch.line - np.floor(sketch.line.min(axis=0)) + _reach(sketch) + rng.random(2)
+    height, width = (np.ceil(line.max(axis=0)) + _reach(sketch) + 1).astype(int)
+    return line, (int(height), int(width))
 
 
 def _along(sketch: Sketch) -> Profile:
@@ -195,7 +219,7 @@ def _meets_itself(line: Line, *, step_px: float, width_px: float) -> bool:
 def _bands(along: Profile, *, width_px: float, rng: np.random.Generator) -> Float64[np.ndarray, "2 steps"]:
     """Light and dark bands in turn, light at most ends; the two chromatids differ by a pixel or so."""
     n = int(along[-1] / (0.16 * width_px)) + 4
-    thickness = width_px * np.clip(rng.lognormal(np.log(0.38), 0.45, n), 0.18, 1.0)
+    thickness = width_px * np.clip(rng.lognormal(np.log(0.32), 0.50, n), 0.16, 1.0)
     edges = np.cumsum(thickness)
     shade = np.where(np.arange(n) % 2, rng.choice([0.4, 0.7, 1.0, 1.0], n), rng.uniform(0, 0.25, n))
     start = 0.0 if rng.random() < 0.8 else thickness[0]
@@ -230,16 +254,35 @@ def _body_coordinates(near: np.ndarray, *, line: Line) -> tuple[Profile, Profile
     return along, away[:, 0] * ahead[:, 1] - away[:, 1] * ahead[:, 0]
 
 
-def _stain_at(
-    along: Profile, across: Profile, *, sketch: Sketch, rng: np.random.Generator
-) -> Float32[np.ndarray, " steps"]:
-    """Stain inside the body; ``across`` is -1..1 from edge to edge."""
-    seen = sketch.preparation
-    curved = along + 0.10 * seen.width_px * np.minimum(across**2, 1)
+def _wobbled(
+    coordinates: tuple[Profile, Profile],
+    near: np.ndarray,
+    *,
+    sketch: Sketch,
+    shape: tuple[int, int],
+    rng: np.random.Generator,
+) -> _Place:
+    """Outline and bands made a little ragged: pixels are looked up somewhat beside where they are."""
+    along, across = coordinates
+    look = sketch.preparation
+    aside, ahead = (
+        look.roughness * look.width_px * mottle(rng, shape=shape, size_px=0.4 * look.width_px)[*near.T]
+        for _ in range(2)
+    )
+    return _Place(along=along, across=across + np.clip(aside, -2, 2), band=along + 1.5 * ahead)
+
+
+def _stain_at(place: _Place, half: Profile, *, sketch: Sketch) -> Float32[np.ndarray, " steps"]:
+    """The stain of each pixel before blur and grain: its band, its chromatid, and 0 beyond the edge."""
+    look = sketch.preparation
+    across = place.across / np.maximum(half, 0.5)
+    curved = place.band + 0.10 * look.width_px * np.minimum(across**2, 1)
     left, right = (np.interp(curved, _along(sketch), row) for row in sketch.bands)
     dark = np.where(across < 0, left, right)
-    shade = 1 - seen.band_contrast * (1 - dark)
-    gap = seen.chromatid_split * (1 - 0.6 * np.minimum(dark, 1)) * np.exp(-((across / 0.35) ** 2))
+    shade = 1 - look.band_contrast * (1 - dark)
+    gap = look.chromatid_split * (1 - 0.6 * np.minimum(dark, 1)) * np.exp(-((across / 0.35) ** 2))
     thickness = np.maximum(1 - across**2, 0) ** 0.25
-    grain = 1 + 0.05 * rng.standard_normal(along.size)
-    return np.asarray(seen.stain_level * shade * (1 - gap) * thickness * grain, np.float32)
+    covered = np.clip(half - np.abs(place.across) + 0.5, 0, 1)
+    before_end = np.clip(np.minimum(place.along, sketch.length_px - place.along) + 0.5, 0, 1)
+    stain = look.stain_level * shade * (1 - gap) * thickness * covered * before_end
+    return np.asarray(stain, np.float32)

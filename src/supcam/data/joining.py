@@ -152,7 +152,7 @@ def _laid_across(partner: Laid, sketch: Sketch, *, rng: np.random.Generator) -> 
     site = _inner_point(len(partner.line), rng=rng)
     own = _inner_point(len(sketch.line), rng=rng)
     if rng.random() < 0.25:
-        own = min(own, max(1, round(0.3 * sketch.preparation.width_px)))
+        own = _point_at(sketch, along_px=0.6 * sketch.preparation.width_px)
     angle = _heading(tangents_of(partner.line)[site]) + rng.choice([-1, 1]) * rng.uniform(0.7, 0.5 * np.pi)
     drawn = ink(turned(sketch, angle_rad=angle - _heading(tangents_of(sketch.line)[own])), rng=rng)
     return _put(drawn, own=own, at=partner.line[site])
@@ -183,6 +183,11 @@ def _contact_site(line: Line, *, rng: np.random.Generator) -> tuple[int, Directi
     site = _inner_point(len(line), rng=rng)
     down, right = tangents[site]
     return site, float(rng.choice([-1, 1])) * np.array([right, -down])
+
+
+def _point_at(sketch: Sketch, *, along_px: float) -> int:
+    """The point of the line at about ``along_px`` from its start."""
+    return round(along_px / sketch.length_px * (len(sketch.line) - 1))
 
 
 def _inner_point(n_points: int, *, rng: np.random.Generator) -> int:

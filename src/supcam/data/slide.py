@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from supcam.core.crop import mask_box
-from supcam.core.types import Box, ClusterType, CompositionError, Stain
+from supcam.core.types import Box, ClusterType, CompositionError, Mask, Stain
 
 Masks = Bool[np.ndarray, "bodies height width"]
 
@@ -81,7 +81,7 @@ class Slide:
                 seen.share >= _LEAST_SHARE[element.kind]
                 and not (self._near_something[seen.there] & mask[seen.here]).any()
             ):
-                self._set_down(element, seen)
+                self._set_down(element, place, seen=seen)
                 return
         raise CompositionError(
             f"no free place for {element.kind.value} on {self.stain.shape[0]} x {self.stain.shape[1]} pixels",
@@ -99,15 +99,20 @@ class Slide:
             top, left = np.rint(rng.uniform(-0.4 * size, picture - 0.6 * size))
         return int(top), int(left)
 
-    def _set_down(self, element: Element, seen: _Seen) -> None:
-        masks = element.masks[:, *seen.here]
-        union = np.zeros(self.stain.shape, np.uint8)
-        union[seen.there] = masks.any(axis=0)
+    def _set_down(self, element: Element, place: tuple[int, int], *, seen: _Seen) -> None:
         self.stain[seen.there] += element.stain[seen.here]
-        reach = 2 * self._clearance_px + 1
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-        self._near_something |= cv2.dilate(union, kernel).astype(np.bool_)
-        self.objects.append(_placed(element, masks, seen))
+        around = self._clearance_px
+        near = _grown(np.asarray(element.masks.any(axis=0)), by_px=around)
+        wide = _seen((place[0] - around, place[1] - around), near.shape, self.stain.shape)
+        self._near_something[wide.there] |= near[wide.here]
+        self.objects.append(_placed(element, element.masks[:, *seen.here], seen))
+
+
+def _grown(mask: Mask, *, by_px: int) -> Bool[np.ndarray, "grown_height grown_width"]:
+    """``mask`` grown by ``by_px`` in all directions, on a canvas that is larger by as much on each side."""
+    padded = cv2.copyMakeBorder(mask.astype(np.uint8), *(by_px,) * 4, cv2.BORDER_CONSTANT, value=0)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * by_px + 1, 2 * by_px + 1))
+    return cv2.dilate(padded, kernel).astype(np.bool_)
 
 
 @dataclass(frozen=True, slots=True)

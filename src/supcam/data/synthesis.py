@@ -62,6 +62,9 @@ class SynthesisConfig(StageConfig):
     chromatid_split: Between = Field((0.15, 0.70), description="How clearly two chromatids show, 0 to 1.")
     blur_px: Between = Field((0.9, 1.4), description="Standard deviation of the microscope's blur.")
     bend_rad: float = Field(1.3, ge=0, le=4, description="Usual turn of a long chromosome from end to end.")
+    roughness: Between = Field(
+        (0.01, 0.035), description="How ragged outlines and bands are, share of width."
+    )
     max_gap_px: float = Field(1.0, ge=0, le=6, description="Widest gap between touching bodies.")
     touch_depth: float = Field(
         0.15,
@@ -72,7 +75,9 @@ class SynthesisConfig(StageConfig):
     overlap_depth: float = Field(
         0.5, ge=0.5, le=0.9, description="Overlapping bodies reach in by at least this share of a width."
     )
-    added_stain: Between = Field((0.6, 1.0), description="Share of the weaker stain that adds in an overlap.")
+    added_stain: Between = Field(
+        (0.45, 0.95), description="Share of the weaker stain that adds in an overlap."
+    )
     picture_px: tuple[int, int] = Field((700, 700), description="Height and width of a metaphase.")
     n_chromosomes: int = Field(46, ge=1, le=200, description="Chromosomes of a metaphase.")
     type_shares: Annotated[tuple[float, float, float, float], AfterValidator(_shares)] = Field(
@@ -148,6 +153,7 @@ def draw_preparation(rng: np.random.Generator, *, config: SynthesisConfig = DEFA
         chromatid_split=rng.uniform(*config.chromatid_split),
         blur_px=rng.uniform(*config.blur_px),
         bend_rad=config.bend_rad,
+        roughness=rng.uniform(*config.roughness),
     )
 
 
