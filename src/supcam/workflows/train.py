@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from supcam.core.config import parse_config, read_toml
 from supcam.learn.batches import TrainingSources
-from supcam.learn.recipe import Recipe
+from supcam.learn.drawn import TABLE, drawn_sources
+from supcam.learn.recipe import Recipe, read_recipe
 from supcam.learn.run import RunResult, run
 from supcam.learn.sources import build_sources as sources_on_disk
 
@@ -19,15 +19,19 @@ def train(
 ) -> RunResult:
     """Trains by the TOML file into the folder ``output``; started again after a kill, it goes on.
 
-    ``build_sources`` makes the samples; by default they come from where the ``[data]`` table says, with the
-    roles file beside the configuration. Raises ``ConfigError`` for an unknown key or a value out of range,
-    ``ManifestError`` for data that cannot be used, ``TrainingError`` when ``output`` holds a finished run, a
-    run by another recipe or on other data, or files of any other kind.
+    ``build_sources`` makes the samples. By default they are drawn when there is a table ``[data.drawn]``,
+    else read from where ``[data]`` says, with the roles file beside the configuration.
+
+    Raises ``ConfigError`` for an unknown key or a value out of range, ``ManifestError`` for data that cannot
+    be used, ``TrainingError`` when ``output`` holds a finished run, a run by another recipe or on other data,
+    or files of any other kind.
     """
-    recipe = parse_config(Recipe, read_toml(config_path), where=config_path)
+    recipe = read_recipe(config_path)
     sources = build_sources(recipe) if build_sources else _sources(recipe, folder=config_path.parent)
     return run(recipe, sources=sources, folder=output, progress=progress)
 
 
 def _sources(recipe: Recipe, *, folder: Path) -> TrainingSources:
+    if TABLE in recipe.data:
+        return drawn_sources(recipe)
     return sources_on_disk(recipe, folder=folder)
