@@ -26,7 +26,7 @@ def drawn(seed: int, *, length_px: float = 90.0, preparation: Preparation = PREP
     return ink(sketch_chromosome(rng, preparation=preparation, length_px=length_px), rng=rng)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32), st.floats(18, 200), st.floats(8, 30), st.floats(0, 4))
 def test_body_is_one_piece_of_about_length_times_width(
     seed: int, length: float, width: float, bend: float

@@ -66,7 +66,7 @@ def test_two_contacts_of_different_kind_give_both_bits() -> None:
     assert relation_of(lying, shape, closeness=CLOSENESS) is ClusterType.TOUCHING_OVERLAPPING
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([ClusterType.TOUCHING, ClusterType.OVERLAPPING]))
 def test_what_is_joined_is_in_that_relation_seen_from_either_side(seed: int, relation: ClusterType) -> None:
     rng = np.random.default_rng(seed)

@@ -73,7 +73,10 @@ class SynthesisConfig(StageConfig):
         description="Touching bodies reach into each other by at most this share of a width.",
     )
     overlap_depth: float = Field(
-        0.5, ge=0.5, le=0.9, description="Overlapping bodies reach in by at least this share of a width."
+        0.5,
+        ge=0.4,
+        le=0.5,
+        description="Overlapping bodies reach in by this share of a width; 0.5: its middle.",
     )
     added_stain: Between = Field(
         (0.45, 0.95), description="Share of the weaker stain that adds in an overlap."
