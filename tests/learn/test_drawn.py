@@ -7,9 +7,8 @@ import pytest
 
 from supcam.core.types import ClusterType, ConfigError
 from supcam.learn.batches import TrainingSources
-from supcam.learn.drawn import DrawnConfig, drawn_sources
+from supcam.learn.drawn import DrawnConfig, drawn_harvest, drawn_sources
 from supcam.learn.recipe import Recipe
-from supcam.learn.sources import MixedSource
 
 
 def recipe(**drawn: object) -> Recipe:
@@ -37,12 +36,13 @@ def test_what_is_drawn_is_a_network_input(sources: TrainingSources) -> None:
         assert example.picture[:, [0, -1]].max() < 0.5, "none of it cut off"
 
 
-def test_slides_give_as_many_singles_and_flecks_as_asked_for(sources: TrainingSources) -> None:
-    assert isinstance(sources.train, MixedSource)
-    assert len(sources.train.singles) == 6
-    assert [region.is_chromosome for region in sources.train.debris] == [False, False]
-    assert {region.case for region in sources.train.singles} == {"0", "1"}
-    assert all(region.n_chromosomes == 1 for region in sources.train.singles)
+def test_slides_give_as_many_singles_and_flecks_as_asked_for() -> None:
+    config = DrawnConfig(cases=2, singles_per_case=3, debris_per_case=1)
+    harvest = drawn_harvest(config, recipe=recipe())
+    assert [region.case for region in harvest.singles] == ["0"] * 3 + ["1"] * 3
+    assert [region.case for region in harvest.debris] == ["0", "1"]
+    assert all(region.n_chromosomes == 1 and region.is_chromosome for region in harvest.singles)
+    assert not any(region.is_chromosome for region in harvest.debris)
 
 
 def test_compositions_and_debris_are_learnt_from(sources: TrainingSources) -> None:

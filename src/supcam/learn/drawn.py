@@ -52,7 +52,7 @@ def drawn_sources(recipe: Recipe) -> TrainingSources:
     config = parse_config(DrawnConfig, recipe.data[TABLE], where=f"[data.{TABLE}]")
     others = {name: value for name, value in recipe.data.items() if name != TABLE}
     stages = read_stages(recipe.model_copy(update={"data": others}))
-    harvest = _harvest(config, recipe=recipe)
+    harvest = drawn_harvest(config, recipe=recipe)
     regions = _clusters(config, recipe=recipe)
     watched = [example_of(region, picture=network_input(region, config=recipe.crop)) for region in regions]
     return TrainingSources(
@@ -62,7 +62,8 @@ def drawn_sources(recipe: Recipe) -> TrainingSources:
     )
 
 
-def _harvest(config: DrawnConfig, *, recipe: Recipe) -> Harvest:
+def drawn_harvest(config: DrawnConfig, *, recipe: Recipe) -> Harvest:
+    """The single chromosomes and the debris of all slides to learn from; a slide is a case."""
     harvest = EMPTY
     for case in range(config.cases):
         harvest += _case(
