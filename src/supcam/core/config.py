@@ -162,7 +162,11 @@ class ViewConfig(StageConfig):
     noise: float = Field(
         0.05, ge=0, le=0.5, description="Largest standard deviation of the noise, share of stain."
     )
-    gamma: BetweenAboveZero = Field((0.65, 1.5), description="Exponent on the stain: faint to hard contrast.")
+    banding: BetweenAboveZero = Field(
+        (0.4, 2.0), description="Factor on the contrast of bands within a body."
+    )
+    band_px: BetweenAboveZero = Field((2.0, 6.0), description="Reach of a band's surroundings (Gaussian).")
+    gamma: BetweenAboveZero = Field((0.6, 1.5), description="Exponent on the stain: faint to hard contrast.")
     pedestal: float = Field(
         0.12, ge=0, le=0.5, description="Largest stain left in, or taken off, as background."
     )

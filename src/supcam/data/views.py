@@ -15,6 +15,8 @@ from supcam.core.config import ViewConfig
 from supcam.core.crop import Square, normalise
 
 _LEAST_BLUR_PX = 0.2
+_BODY = 0.3
+"""Share of the object's level above which stain is body: bands are changed there, edges are not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +36,8 @@ def two_views(picture: Square, *, config: ViewConfig, rng: np.random.Generator) 
 def draw_view(picture: Square, *, config: ViewConfig, rng: np.random.Generator) -> Square:
     """``picture`` turned, moved and photographed anew; same shape, normalised as every network input is."""
     moved = _turned(_shifted(picture, limit_px=config.shift_px, rng=rng), rng=rng)
-    focused = _focused(moved, config=config, rng=rng)
+    banded = _banded(moved, config=config, rng=rng)
+    focused = _focused(banded, config=config, rng=rng)
     exposed = _exposed(focused, config=config, rng=rng)
     return normalise(_noisy(exposed, strongest=config.noise, rng=rng))
 
@@ -58,6 +61,20 @@ def _shifted(picture: Square, *, limit_px: int, rng: np.random.Generator) -> Squ
 def _draw_shift(room_before: int, room_after: int, *, limit_px: int, rng: np.random.Generator) -> int:
     low, high = -min(int(room_before), limit_px), min(int(room_after), limit_px)
     return int(rng.integers(low, high + 1))
+
+
+def _banded(picture: Square, *, config: ViewConfig, rng: np.random.Generator) -> Square:
+    """``picture`` with its bands paler or harder: how far stain goes from its local mean inside the body.
+
+    The local mean leaves out the background, so that edges stay where they are and as soft as they are.
+    """
+    low, high = config.banding
+    factor = np.float32(np.exp(rng.uniform(np.log(low), np.log(high))))
+    body = (picture > _BODY).astype(np.float32)
+    sigma = float(rng.uniform(*config.band_px))
+    weight = cv2.GaussianBlur(body, (0, 0), sigma)
+    mean = cv2.GaussianBlur(picture * body, (0, 0), sigma) / np.maximum(weight, np.float32(1e-3))
+    return np.maximum(np.where(body > 0, mean + factor * (picture - mean), picture), np.float32(0))
 
 
 def _focused(picture: Square, *, config: ViewConfig, rng: np.random.Generator) -> Square:

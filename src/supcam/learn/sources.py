@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,6 +59,30 @@ def read_stages(recipe: Recipe) -> Stages:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """Real regions to draw from: by the shares of their sources where some are set, else all alike."""
+
+    groups: tuple[tuple[Region, ...], ...]
+    chances: np.ndarray
+
+    def draw(self, rng: np.random.Generator) -> Region:
+        """One region; its group first."""
+        group = self.groups[int(rng.choice(len(self.groups), p=self.chances)) if len(self.groups) > 1 else 0]
+        return group[int(rng.integers(len(group)))]
+
+
+def pool_of(regions: Sequence[Region], *, shares: Mapping[str, float]) -> Pool | None:
+    """``regions`` as a pool; a source without a share has share 1. None when there is no region."""
+    if not regions:
+        return None
+    by_source: dict[str, list[Region]] = {}
+    for region in regions:
+        by_source.setdefault(region.source if shares else "", []).append(region)
+    weights = np.array([shares.get(source, 1.0) for source in by_source])
+    return Pool(tuple(tuple(group) for group in by_source.values()), weights / weights.sum())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class MixedSource:
     """Composed samples, real single chromosomes, real clusters and debris, by the configured shares.
 
@@ -66,9 +90,9 @@ class MixedSource:
     """
 
     composer: Composer
-    singles: tuple[Region, ...]
-    clusters: tuple[Region, ...]
-    debris: tuple[Region, ...]
+    singles: Pool | None
+    clusters: Pool | None
+    debris: Pool | None
     stages: Stages
 
     def draw(self, rng: np.random.Generator) -> Example:
@@ -78,9 +102,11 @@ class MixedSource:
         shares = (data.single_share, data.cluster_share, data.debris_share)
         place = rng.random()
         for pool, share in zip(pools, shares, strict=True):
-            if pool and place < share:
-                return self._real(pool[int(rng.integers(len(pool)))], rng)
-            place -= share if pool else 0.0
+            if pool is None:
+                continue
+            if place < share:
+                return self._real(pool.draw(rng), rng)
+            place -= share
         return self._composed(rng)
 
     def _composed(self, rng: np.random.Generator) -> Example:
@@ -176,11 +202,12 @@ def source_of(harvest: Harvest, *, stages: Stages) -> MixedSource:
     """A training source from what was harvested. Raises ``CompositionError`` when there is no single."""
     prepared = (prepare(region, config=stages.recipe.foreground) for region in harvest.singles)
     pieces = [piece for piece in prepared if piece is not None]
+    shares = stages.composition.source_shares
     return MixedSource(
         composer=Composer(pieces, config=stages.composition, crop=stages.crop),
-        singles=harvest.singles,
-        clusters=tuple(region for region in harvest.clusters if _is_used(region, stages.data)),
-        debris=harvest.debris,
+        singles=pool_of(harvest.singles, shares=shares),
+        clusters=pool_of([one for one in harvest.clusters if _is_used(one, stages.data)], shares=shares),
+        debris=pool_of(harvest.debris, shares=shares),
         stages=stages,
     )
 
