@@ -115,6 +115,8 @@ def _decode_single(data: bytes, reader: type[ImageFile.ImageFile], *, max_pixels
             _check_end(data, mark=_JPEG_END)
             _ask_for_luminance(picture)
         return samples_of(picture)
+    except MemoryError:
+        raise
     except Exception as error:
         raise damaged(kind, error) from error
 

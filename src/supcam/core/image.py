@@ -88,7 +88,8 @@ def grey_from_array(array: Samples, *, config: ImageConfig | None = None) -> Gre
     One to four channels: grey, grey + alpha, RGB, RGB + alpha. True is white. Raises ``ImageError``.
     """
     config = config or ImageConfig()
-    if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "buif":
+    fits = array.ndim in (2, 3) and all(array.shape) and array.shape[2:] <= (4,)
+    if not fits or array.dtype.kind not in "buif":
         raise ImageError(
             f"an array of shape {array.shape} and type {array.dtype}",
             expected="(height, width) or (height, width, 1 to 4) of bool, integers or floats",

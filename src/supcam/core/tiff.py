@@ -41,7 +41,7 @@ def read_tiff(data: bytes, *, page: int, max_pixels: float) -> Decoded:
             check_size(leaf.imagewidth, leaf.imagelength, max_pixels=max_pixels)
             _check_layout(leaf, data=data, max_pixels=max_pixels)
             decoded = _decode_page(leaf, data=data, page=page)
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except Exception as error:  # tifffile and libtiff raise whatever a damaged file makes them stumble over
         raise damaged("TIFF", error) from error
