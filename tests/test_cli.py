@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import resource
 import stat
 import struct
 import subprocess
@@ -116,9 +117,9 @@ BAD: dict[str, Callable[[Path], object]] = {
 def test_a_bad_picture_is_a_row_of_errors_and_costs_no_other(name: str, room: Path, bundle: Path) -> None:
     good = write_crop(room / "good.png")
     BAD[name](room / name)
-    start = time.monotonic()
+    start = time.process_time()
     result = supcam_("classify", name, good, "--output", "p.csv", "--model", bundle)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
     assert result.exit_code == cli.SOME_FAILED, result.output
     assert [row["path"] for row in rows_of(room / "p.csv")] == [str(good)]
     errors = rows_of(room / "p.errors.csv")
@@ -451,15 +452,78 @@ assert not set(heavy) & set(sys.modules), set(heavy) & set(sys.modules)
     assert rows_of(room / "p.csv")
 
 
-def test_the_first_answer_comes_within_two_seconds(room: Path, bundle: Path) -> None:
-    """The best of three, so that a busy machine does not fail it."""
+def test_the_first_answer_costs_less_than_two_seconds_of_one_core(room: Path, bundle: Path) -> None:
+    """Processor time of the whole command, so that a busy machine does not fail it; the best of three."""
     write_crop(room / "a.png")
-    times = []
+    costs = []
     for _ in range(3):
-        start = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = run_supcam("classify", "a.png", "--output", "p.csv", "--model", bundle, "--threads", "1")
-        times.append(time.monotonic() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert done.returncode == 0, done.stderr
-        if times[-1] < 2:
-            return
-    raise AssertionError(f"took {times} seconds")
+        costs.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(costs) < 2
+
+
+# ---- from a checkpoint to a score
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a training of a very small network leaves behind."""
+    from supcam.core.config import CropConfig, NetworkConfig, TrainConfig
+    from supcam.learn.checkpoints import write_atomically
+    from supcam.learn.encoder import Network
+    from supcam.learn.recipe import Recipe
+
+    recipe = Recipe(
+        network=NetworkConfig(backbone="resnet10t", channels=(8, 8, 16, 16), max_count=4),
+        train=TrainConfig(seed=3),
+        crop=CropConfig(size_px=64),
+    )
+    weights = Network(recipe.network, seed=3).state_dict()
+    own = {"format_version": 1, "recipe": recipe.model_dump(mode="json"), "data_hash": "cd" * 32}
+    state = {f"average.{name}": value for name, value in weights.items()}
+    path = tmp_path_factory.mktemp("run") / "last.ckpt"
+    write_atomically({"supcam": own, "state_dict": state, "global_step": 9}, path=path)
+    return path
+
+
+def test_a_checkpoint_is_packed_used_and_scored(checkpoint: Path, room: Path) -> None:
+    (room / "crops").mkdir()
+    lines = ["path,case,type,n_chromosomes"]
+    for seed in range(6):
+        write_crop(room / "crops" / f"{seed}.png", seed=seed)
+        lines.append(
+            f"{seed}.png,case{seed // 2},{['instance', 'touching', 'overlapping'][seed % 3]},{1 + seed % 3}"
+        )
+    (room / "crops" / "labels.csv").write_text("\n".join(lines))
+    (room / "card.toml").write_text('name = "packed"\nversion = "3.1.4"\n')
+    (room / "calibration.json").write_text('{"accept_threshold": 0.5, "fitted_on": ["select"]}')
+
+    packed = supcam_(
+        "export", checkpoint, "--output", "model", "--card", "card.toml",
+        "--calibration", "calibration.json", "--compare", "crops", "--compare", "crops/0.png",
+    )  # fmt: skip
+    assert packed.exit_code == 0, packed.output
+    assert "on 10 pictures in batches of 1, 3, 16" in packed.stderr
+
+    used = supcam_("classify", "crops", "--output", "p.csv", "--model", "model")
+    assert used.exit_code == 0, used.output
+    assert "6 of 6 classified by packed 3.1.4" in used.stderr
+
+    scored = supcam_("evaluate", "model", "crops/labels.csv", "--output", "scores", "--role", "select")
+    assert scored.exit_code == 0, scored.output
+    assert "select" in (room / "scores" / "report.md").read_text()
+
+    again = supcam_("export", checkpoint, "--output", "model")
+    assert again.exit_code == cli.UNUSABLE
+    assert "never overwritten" in again.stderr
+
+
+def test_a_role_that_no_case_plays_is_exit_code_2(bundle: Path, room: Path) -> None:
+    write_crop(room / "a.png")
+    (room / "labels.csv").write_text("path,case,type,n_chromosomes\na.png,c1,instance,1\n")
+    (room / "roles.csv").write_text("nonsense")
+    result = supcam_("evaluate", bundle, "labels.csv", "--role", "report", "--roles", "roles.csv")
+    assert result.exit_code == cli.UNUSABLE, result.output
