@@ -9,15 +9,19 @@ from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float32
 
 from supcam.core.crop import Square, network_input, region_from_crop
 from supcam.core.image import read_grey, to_stain
-from supcam.core.types import ClusterType, Decision, ImageError, Prediction, Sample, Stain
+from supcam.core.types import Box, ClusterType, Decision, ImageError, Prediction, Sample, Stain
 from supcam.measure.report import Unread
 from supcam.measure.table import UNKNOWN, PredictionTable, Words
 from supcam.pack.bundle import Model
 
 _BATCH = 64
+
+Patch = Float32[np.ndarray, "rows columns"]
+"""A box of a larger stain picture."""
 
 Progress = Callable[[int, int], None]
 """Told the number of pictures done and the number to do."""
@@ -102,7 +106,7 @@ def _readable(samples: Sequence[Sample], *, model: Model, unread: list[Unread]) 
                     square = model.prepare(path)
                 else:
                     stain = _stain(path, model=model) if stain is None else stain
-                    square = _square(_cut(stain, sample=sample), model=model)
+                    square = _square(_cut(stain, box=sample.box), model=model)
             except ImageError as error:
                 unread.append(Unread(names[sample], _reason(error)))
             else:
@@ -114,10 +118,8 @@ def _stain(path: Path, *, model: Model) -> Stain:
     return stain
 
 
-def _cut(stain: Stain, *, sample: Sample) -> Stain:
-    if sample.box is None:
-        return stain
-    cut: Stain = np.ascontiguousarray(stain[sample.box.slices])
+def _cut(stain: Stain, *, box: Box) -> Patch:
+    cut: Patch = np.ascontiguousarray(stain[box.slices])
     return cut
 
 
