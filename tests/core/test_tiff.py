@@ -232,6 +232,18 @@ def test_tiles_larger_than_the_limit_are_refused() -> None:
         read(data)
 
 
+def test_limits_of_pillow_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain pages are free of them, compressed ones say what to do; its warning is not passed on."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", GREY.size // 3)
+    assert read(tiff(GREY)).samples.shape == GREY.shape
+    compressed = pillow_tiff(GREY, "tiff_lzw")
+    with pytest.raises(ImageError, match=r"31 x 24 pixels; .*save it without compression"):
+        read(compressed)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", GREY.size - 1)
+    np.testing.assert_array_equal(read(compressed).samples, GREY)
+    assert GREY.size - 1 == Image.MAX_IMAGE_PIXELS
+
+
 def test_deep_strip_that_inflates_without_end_is_refused() -> None:
     honest = tiff(np.zeros((400, 400, 3), np.uint16), compression="zlib", rowsperstrip=400)
     bomb = with_tag(with_tag(honest, 256, 2), 257, 2)

@@ -167,12 +167,23 @@ def _plain_mode(picture: Image.Image) -> Image.Image:
 
 
 def decode_tiff_page(data: bytes, *, page: int) -> Decoded:
-    """Page ``page`` of a TIFF as Pillow and libtiff read it. Raises whatever they raise."""
+    """Page ``page`` of a TIFF as Pillow and libtiff read it. Raises whatever they raise.
+
+    ``ImageError`` where Pillow's own limit forbids it, which is left as it is: twice ``Image.MAX_IMAGE_PIXELS``,
+    179 megapixels unless the program sets another one.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the size was checked; remarks on odd tags concern no pixel
         picture = TiffImageFile(io.BytesIO(data))
         picture.seek(page)
-        return replace(samples_of(picture), page=page)
+        try:
+            return replace(samples_of(picture), page=page)
+        except Image.DecompressionBombError as error:
+            raise ImageError(
+                f"a compressed TIFF of {picture.width} x {picture.height} pixels",
+                expected="one within Pillow's limit",
+                remedy="cut the picture, or save it without compression",
+            ) from error
 
 
 def _describe(data: bytes) -> str:
