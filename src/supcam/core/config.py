@@ -67,6 +67,12 @@ class ForegroundConfig(StageConfig):
         lt=1,
         description="Stain above this share is core: touching and overlapping are read there.",
     )
+    width_level: float = Field(
+        0.15,
+        gt=0,
+        lt=1,
+        description="In a crop, width is measured on stain above this share: light bands too.",
+    )
     background_px: int = Field(
         101, ge=3, description="Side of the window in which the local background is looked for."
     )

@@ -14,6 +14,7 @@ from supcam.core.types import Box, ImageError, Mask, Region, Stain
 
 Matrix = Float[np.ndarray, "2 3"]
 Square = Float32[np.ndarray, "size size"]
+Resampled = Float32[np.ndarray, "rows columns"]
 
 RIM_SHARE = 0.35
 """Background kept around an object, as a share of the chromosome width: its blurred edge, no neighbours."""
@@ -38,7 +39,8 @@ def region_from_crop(stain: Stain, *, outside: Mask | None, config: ForegroundCo
         raise ImageError(
             "no object", expected="one chromosome or cluster", remedy="check the crop and its polarity"
         )
-    width = chromosome_width(chosen)
+    body = np.asarray(stain > config.width_level * typical) & _grown(chosen, radius_px=2)
+    width = chromosome_width(body)
     return cut_region(stain, mask=chosen, others=mask & ~chosen, width_px=max(width, 1.0))
 
 
@@ -72,11 +74,16 @@ def region_of_object(foreground: Foreground, index: int) -> Region:
     return replace(region, box=wide)
 
 
+def _grown(mask: Mask, *, radius_px: int) -> Mask:
+    """``mask`` with everything within ``radius_px`` of it."""
+    return cv2.dilate(mask.astype(np.uint8), _disc(radius_px)).astype(bool)
+
+
 def cut_region(stain: Stain, *, mask: Mask, others: Mask, width_px: float) -> Region:
     """``stain`` inside ``mask`` and its rim, 0 elsewhere and where ``others`` begin; size unchanged."""
-    keep = cv2.dilate(mask.astype(np.uint8), _disc(max(2, round(RIM_SHARE * width_px)))).astype(bool)
+    keep = _grown(mask, radius_px=max(2, round(RIM_SHARE * width_px)))
     if others.any():
-        keep &= mask | ~cv2.dilate(others.astype(np.uint8), _disc(1)).astype(bool)
+        keep &= mask | ~_grown(others, radius_px=1)
     height, width = stain.shape
     kept = np.where(keep, stain, np.float32(0))
     return Region(stain=kept, mask=mask, box=Box(0, 0, height, width), width_px=width_px)
@@ -119,7 +126,7 @@ def mask_box(mask: Mask) -> Box:
     return Box(top=top, left=left, bottom=top + height, right=left + width)
 
 
-def resample(stain: Stain, *, matrix: Matrix, size_px: int | tuple[int, int]) -> Stain:
+def resample(stain: Stain, *, matrix: Matrix, size_px: int | tuple[int, int]) -> Resampled:
     """``stain`` drawn through the affine ``matrix``; ``size_px`` is the new side, or rows and columns.
 
     Blurred first by as much as the reduction asks, so that nothing aliases. Bilinear.

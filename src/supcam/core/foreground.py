@@ -15,6 +15,9 @@ Labels = Int32[np.ndarray, "height width"]
 
 _BACKGROUND_SHARE = 0.30
 """Quantile of a window that is background: chromosomes cover less than half of a metaphase."""
+_NOTCH_PX = 4
+_BAND_HOLE_PX = 150
+"""Notches and holes of one object up to these sizes are light bands, where its width is measured."""
 _HOLE_PX = 60
 """Holes up to this size are light bands; larger ones lie between bodies."""
 _REDUCTION = 8
@@ -115,9 +118,9 @@ def _disc(radius: int) -> np.ndarray:
 def chromosome_width(mask: Mask) -> float:
     """Twice the median of the distance transform along its ridge, in pixels; 0 for an empty mask.
 
-    ``mask`` is one object at the segmentation threshold; holes of light bands are closed first.
+    ``mask`` is one object; light bands and the gap between chromatids are closed first.
     """
-    return _width_along_ridge(solid(mask, radius_px=2, hole_px=_HOLE_PX))
+    return _width_along_ridge(solid(mask, radius_px=_NOTCH_PX, hole_px=_BAND_HOLE_PX))
 
 
 def _width_along_ridge(body: Mask) -> float:
