@@ -168,11 +168,12 @@ def test_a_page_can_be_chosen(room: Path, bundle: Path) -> None:
     )
 
 
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read everything")
 def test_a_file_and_a_folder_that_may_not_be_read_are_rows(room: Path, bundle: Path) -> None:
     write_crop(room / "good.png")
     write_crop(room / "closed.png").chmod(0)
     (room / "closed").mkdir(mode=0)
+    if os.access(room / "closed.png", os.R_OK):
+        pytest.skip("this user may read everything")
     result = supcam_("classify", "good.png", "closed.png", "closed", "--output", "p.csv", "--model", bundle)
     (room / "closed").chmod(0o755)
     assert result.exit_code == cli.SOME_FAILED

@@ -99,9 +99,10 @@ def test_a_place_that_cannot_be_written_is_an_error_at_once(tmp_path: Path, plac
     assert names_in(tmp_path) == ["file", "folder"]
 
 
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_may_not_be_written_is_an_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
+    if os.access(tmp_path, os.W_OK):
+        pytest.skip("this user may write everywhere")
     with pytest.raises(SupcamError, match="cannot be written"):
         WholeFile(tmp_path / "t.csv")
 
