@@ -169,8 +169,8 @@ def _plain_mode(picture: Image.Image) -> Image.Image:
 def decode_tiff_page(data: bytes, *, page: int) -> Decoded:
     """Page ``page`` of a TIFF as Pillow and libtiff read it. Raises whatever they raise.
 
-    ``ImageError`` where Pillow's own limit forbids it, which is left as it is: twice ``MAX_IMAGE_PIXELS``, 179
-    megapixels unless the program sets another one.
+    ``ImageError`` where Pillow's own limit forbids it, which is left as it is: twice ``MAX_IMAGE_PIXELS``,
+    179 megapixels unless the program sets another one.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the size was checked; remarks on odd tags concern no pixel
