@@ -18,15 +18,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-import typer
 from tests.drawn_crops import draw_crop, write_crop
 from tests.tiny_bundle import write_tiny
 from typer.testing import CliRunner, Result
 
 import supcam
 from supcam import cli
-from supcam.core.types import ConfigError
 from supcam.pack import bundle as bundle_module
+from supcam.workflows.terminal import SOME_FAILED, UNUSABLE
 
 RUNNER = CliRunner()
 
@@ -120,7 +119,7 @@ def test_a_bad_picture_is_a_row_of_errors_and_costs_no_other(name: str, room: Pa
     start = time.process_time()
     result = supcam_("classify", name, good, "--output", "p.csv", "--model", bundle)
     assert time.process_time() - start < 5
-    assert result.exit_code == cli.SOME_FAILED, result.output
+    assert result.exit_code == SOME_FAILED, result.output
     assert [row["path"] for row in rows_of(room / "p.csv")] == [str(good)]
     errors = rows_of(room / "p.errors.csv")
     assert [row["path"] for row in errors] == [name]
@@ -140,7 +139,7 @@ def test_a_bad_picture_in_a_folder_is_a_row_too(name: str, room: Path, bundle: P
     if name == "folder.png":  # found on the way, it is a folder like any other
         assert result.exit_code == 0
     else:
-        assert result.exit_code == cli.SOME_FAILED
+        assert result.exit_code == SOME_FAILED
         assert [row["path"] for row in rows_of(room / "p.errors.csv")] == [f"crops/{name}"]
 
 
@@ -151,7 +150,7 @@ def test_many_bad_pictures_at_once_leave_the_good_ones(room: Path, bundle: Path)
         write_crop(room / f"good{seed}.png", seed=seed)
     named = sorted({*BAD, *(f"good{seed}.png" for seed in range(5))} - {"pages.tif", "folder.png"})
     result = supcam_("classify", *named, "--output", "p.csv", "--model", bundle, "--threads", "3")
-    assert result.exit_code == cli.SOME_FAILED
+    assert result.exit_code == SOME_FAILED
     assert [row["path"] for row in rows_of(room / "p.csv")] == [f"good{seed}.png" for seed in range(5)]
     assert len(rows_of(room / "p.errors.csv")) == len(named) - 5
 
@@ -159,7 +158,7 @@ def test_many_bad_pictures_at_once_leave_the_good_ones(room: Path, bundle: Path)
 def test_a_page_can_be_chosen(room: Path, bundle: Path) -> None:
     tifffile.imwrite(room / "pages.tif", np.stack([np.full((90, 90), 255, np.uint8), draw_crop()]))
     first = supcam_("classify", "pages.tif", "--output", "p.csv", "--model", bundle)
-    assert first.exit_code == cli.SOME_FAILED
+    assert first.exit_code == SOME_FAILED
     second = supcam_("classify", "pages.tif", "--output", "p.csv", "--model", bundle, "--page", "1")
     assert second.exit_code == 0
     assert "supcam: pages.tif: note: page 2 of 2 was read" in second.stderr
@@ -176,7 +175,7 @@ def test_a_file_and_a_folder_that_may_not_be_read_are_rows(room: Path, bundle: P
         pytest.skip("this user may read everything")
     result = supcam_("classify", "good.png", "closed.png", "closed", "--output", "p.csv", "--model", bundle)
     (room / "closed").chmod(0o755)
-    assert result.exit_code == cli.SOME_FAILED
+    assert result.exit_code == SOME_FAILED
     assert {row["path"] for row in rows_of(room / "p.errors.csv")} == {"closed.png", "closed"}
 
 
@@ -184,7 +183,7 @@ def test_a_pipe_in_the_place_of_a_picture_is_not_waited_for(room: Path, bundle: 
     write_crop(room / "good.png")
     os.mkfifo(room / "pipe.png")
     result = supcam_("classify", "good.png", "pipe.png", "--output", "p.csv", "--model", bundle)
-    assert result.exit_code == cli.SOME_FAILED
+    assert result.exit_code == SOME_FAILED
     assert [row["path"] for row in rows_of(room / "p.errors.csv")] == ["pipe.png"]
 
 
@@ -281,7 +280,7 @@ def test_arguments_that_cannot_be_used_are_exit_code_2(
     write_crop(room / "a.png")
     (room / "empty").mkdir()
     result = supcam_("classify", *arguments)
-    assert result.exit_code == cli.UNUSABLE
+    assert result.exit_code == UNUSABLE
     assert result.stderr.strip()
     assert "Traceback" not in result.output
     assert names_in(room) == {"a.png", "empty"}
@@ -291,7 +290,7 @@ def test_arguments_that_cannot_be_used_are_exit_code_2(
 def test_a_full_disk_is_exit_code_2(room: Path, bundle: Path) -> None:
     write_crop(room / "a.png")
     result = supcam_("classify", "a.png", "--output", "/dev/full", "--model", bundle)
-    assert result.exit_code == cli.UNUSABLE
+    assert result.exit_code == UNUSABLE
     assert "No space left on device" in result.stderr
     assert names_in(room) == {"a.png"}
     assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
@@ -307,7 +306,7 @@ def test_a_disk_that_fills_up_leaves_the_old_table(
     (room / "p.csv").write_text("old")
     monkeypatch.setattr(os, "fsync", fill)
     result = supcam_("classify", "a.png", "--output", "p.csv", "--model", bundle)
-    assert result.exit_code == cli.UNUSABLE
+    assert result.exit_code == UNUSABLE
     assert (room / "p.csv").read_text() == "old"
     assert names_in(room) == {"a.png", "p.csv"}
 
@@ -316,7 +315,7 @@ def test_a_disk_that_fills_up_leaves_the_old_table(
 def test_a_read_only_disk_is_exit_code_2(room: Path, bundle: Path) -> None:
     write_crop(room / "a.png")
     result = supcam_("classify", "a.png", "--output", "/proc/self/p.csv", "--model", bundle)
-    assert result.exit_code == cli.UNUSABLE
+    assert result.exit_code == UNUSABLE
     assert "cannot be written" in result.stderr
 
 
@@ -329,7 +328,7 @@ def test_a_tampered_model_is_exit_code_2(room: Path, bundle: Path, tmp_path: Pat
     content[len(content) // 2] ^= 1
     (room / "model" / "model.onnx").write_bytes(content)
     result = supcam_("classify", "a.png", "--output", "p.csv", "--model", "model")
-    assert result.exit_code == cli.UNUSABLE
+    assert result.exit_code == UNUSABLE
     assert "changed or cut short" in result.stderr
     assert names_in(room) == {"a.png", "model"}
 
@@ -354,7 +353,7 @@ def test_help_teaches_the_first_command() -> None:
 
 
 def test_an_unknown_command_is_exit_code_2() -> None:
-    assert supcam_("clasify").exit_code == cli.UNUSABLE
+    assert supcam_("clasify").exit_code == UNUSABLE
 
 
 def test_version_names_program_and_model(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,21 +393,10 @@ sys.argv = ["supcam", *{arguments!r}]
 main()
 """
     done = run_python(code)
-    assert done.returncode == cli.UNUSABLE, done.stderr
+    assert done.returncode == UNUSABLE, done.stderr
     assert "pip install" in done.stderr
     assert f"supcam[{extra}]" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_our_own_errors_are_one_line_and_strange_ones_are_not_hidden() -> None:
-    with pytest.raises(Exception, match="unusual"), cli._plain_errors():
-        raise ModuleNotFoundError("unusual", name="supcam.lost")
-    with pytest.raises(typer.Exit) as stop, cli._plain_errors():
-        raise ConfigError("a", expected="b", remedy="c")
-    assert stop.value.exit_code == cli.UNUSABLE
-    with pytest.raises(typer.Exit) as stop, cli._plain_errors():
-        raise KeyboardInterrupt
-    assert stop.value.exit_code == cli.INTERRUPTED
 
 
 @pytest.mark.parametrize("command", ["train", "export", "evaluate"])
@@ -419,7 +407,7 @@ def test_missing_files_are_exit_code_2(command: str, room: Path) -> None:
         "evaluate": ["nowhere", "nowhere.csv"],
     }
     result = supcam_(command, *arguments[command], "--output", "out")
-    assert result.exit_code == cli.UNUSABLE, result.output
+    assert result.exit_code == UNUSABLE, result.output
     assert "supcam: error: " in result.stderr
 
 
@@ -518,7 +506,7 @@ def test_a_checkpoint_is_packed_used_and_scored(checkpoint: Path, room: Path) ->
     assert "select" in (room / "scores" / "report.md").read_text()
 
     again = supcam_("export", checkpoint, "--output", "model")
-    assert again.exit_code == cli.UNUSABLE
+    assert again.exit_code == UNUSABLE
     assert "never overwritten" in again.stderr
 
 
@@ -527,4 +515,4 @@ def test_a_role_that_no_case_plays_is_exit_code_2(bundle: Path, room: Path) -> N
     (room / "labels.csv").write_text("path,case,type,n_chromosomes\na.png,c1,instance,1\n")
     (room / "roles.csv").write_text("nonsense")
     result = supcam_("evaluate", bundle, "labels.csv", "--role", "report", "--roles", "roles.csv")
-    assert result.exit_code == cli.UNUSABLE, result.output
+    assert result.exit_code == UNUSABLE, result.output

@@ -4,8 +4,6 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,18 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from supcam import __version__
-from supcam.core.types import SupcamError
+from supcam.workflows.terminal import SOME_FAILED, plain_errors, say, watched
 
 if TYPE_CHECKING:
     from supcam.core.config import ImageConfig
 
-SOME_FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
-"""Exit codes besides 0: some inputs failed, arguments that cannot be used, stopped by hand."""
-
-_EXTRAS = {
-    "train": "torch torchvision timm lightning torchmetrics onnx onnxscript tensorboard safetensors",
-    "measure": "scipy sklearn pandas matplotlib",
-}
 _HELP = """The type and the number of chromosomes of every cluster in pictures of metaphase chromosomes.
 
 Types: instance (one chromosome), touching, overlapping, touching_overlapping.
@@ -32,6 +23,7 @@ Types: instance (one chromosome), touching, overlapping, touching_overlapping.
 \b
 Use the model       supcam classify crops/ --output predictions.csv
 Score a model       supcam evaluate MODEL labels.csv --role report --output scores
+Pool several folds  supcam pool scores/fold1 scores/fold2 --output scores/pooled
 Train one           supcam train recipe.toml --output runs/first
 Pack a trained one  supcam export runs/first/checkpoints/last.ckpt --output my-model
 
@@ -102,10 +94,9 @@ def classify(
     counts. A file given twice is one row. A file that cannot be read, or shows nothing, is a row of the
     errors table and a line on stderr, and the exit code is 1; all others are classified.
     """
-    with _plain_errors():
+    with plain_errors():
         from supcam.workflows.classify import ClassifyPlan
         from supcam.workflows.classify import classify as run
-        from supcam.workflows.watching import watched
 
         plan = ClassifyPlan(
             named=tuple(paths),
@@ -117,9 +108,9 @@ def classify(
             batch_size=batch_size,
             threads=threads,
         )
-        with watched(_say) as listener:
+        with watched() as listener:
             summary = run(plan, listener=listener)
-        _say(summary.told())
+        say(summary.told())
         if summary.failures:
             raise typer.Exit(SOME_FAILED)
 
@@ -140,11 +131,11 @@ def train(
     Killed and started again with the same recipe and data, the run goes on where it stood. The run folder
     gets checkpoints, the full configuration, metrics.csv and TensorBoard logs.
     """
-    with _plain_errors():
+    with plain_errors():
         from supcam.workflows.train import train as run
 
         result = run(config, output=output, progress=sys.stderr.isatty())
-        _say(f"{result.steps} steps; checkpoint {result.checkpoint}")
+        say(f"{result.steps} steps; checkpoint {result.checkpoint}")
 
 
 @app.command()
@@ -177,7 +168,7 @@ def export(
     Runtime gives the outputs and decisions of torch, on the pictures given and on drawn ones, in several
     batch sizes.
     """
-    with _plain_errors():
+    with plain_errors():
         from supcam.pack.export import export as run
         from supcam.pack.export import read_plan
         from supcam.workflows.inputs import find_inputs
@@ -189,7 +180,7 @@ def export(
             half_weights=not full_weights,
         )
         report = run(checkpoint, output=output, plan=plan)
-        _say(report.told())
+        say(report.told())
 
 
 @app.command()
@@ -222,7 +213,7 @@ def evaluate(
     Accuracy, per-class and mean scores, counts, calibration, intervals by case: report.json, report.md,
     predictions.csv, figures, and a sheet of the mistakes.
     """
-    with _plain_errors():
+    with plain_errors():
         from supcam.data.split import read_roles
         from supcam.pack.evaluate import EvaluationPlan
         from supcam.pack.evaluate import evaluate as run
@@ -236,13 +227,55 @@ def evaluate(
             commit=commit,
         )
         done = run(bundle, manifest=manifest, output=output, plan=plan)
-        _say(f"{len(done.table)} pictures scored; report in {output}")
+        say(f"{len(done.table)} pictures scored; report in {output}")
+
+
+@app.command()
+def pool(
+    evaluations: Annotated[
+        list[Path], typer.Argument(metavar="EVALUATION", help="Folders that supcam evaluate wrote.")
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pooled report.")],
+    calibrate: Annotated[
+        Path | None, typer.Option(help="JSON for the calibration, as supcam export takes it.")
+    ] = None,
+    max_error: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of errors allowed among the accepted.")
+    ] = 0.02,
+    seed: Annotated[int, typer.Option(min=0, help="Of groups of cases and intervals.")] = 0,
+    commit: Annotated[str, typer.Option(help="Version of the code, for the report.")] = "",
+) -> None:
+    """One report out of several folds, and the calibration to ship.
+
+    Needs: pip install "supcam[measure]".
+
+    \b
+    supcam pool scores/fold1 scores/fold2 scores/select --output scores/pooled --calibrate c.json
+
+    Each evaluation is of a model that had not seen its cases; no case may be in two. With --calibrate, the
+    figures are cross-fitted: every case is read with a temperature and a threshold found on other cases.
+    """
+    with plain_errors():
+        from supcam.workflows.pool import PoolPlan, pool_evaluations
+
+        plan = PoolPlan(
+            evaluations=tuple(evaluations),
+            output=output,
+            calibration=calibrate,
+            max_error=max_error,
+            seed=seed,
+            command=shlex.join(["supcam", *sys.argv[1:]]),
+            commit=commit,
+        )
+        done = pool_evaluations(plan)
+        say(f"{done.told()}; report in {output}")
 
 
 @app.command()
 def version() -> None:
     """The versions of the program and its model."""
-    with _plain_errors():
+    with plain_errors():
         import platform
         from importlib.metadata import version as version_of
 
@@ -258,39 +291,8 @@ def version() -> None:
         typer.echo(f"model {card.name} {card.version}, SHA-256 {card.model_sha256}")
 
 
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """What went wrong as one line on stderr, and the exit code that goes with it."""
-    try:
-        yield
-    except SupcamError as error:
-        _say(f"error: {error}")
-        raise typer.Exit(UNUSABLE) from None
-    except ModuleNotFoundError as error:
-        root = (error.name or "").partition(".")[0]
-        extra = next((extra for extra, names in _EXTRAS.items() if root in names.split()), None)
-        if extra is None:
-            raise
-        _say(f'error: this command needs {root}, which is not installed: pip install "supcam[{extra}]"')
-        raise typer.Exit(UNUSABLE) from None
-    except KeyboardInterrupt:
-        _say("stopped")
-        raise typer.Exit(INTERRUPTED) from None
-
-
 def _image_config(*, polarity: PolarityChoice, page: int, max_megapixels: float) -> "ImageConfig":
     from supcam.core.config import ImageConfig, parse_config
 
     values = {"polarity": polarity.value, "page": page, "max_megapixels": max_megapixels}
     return parse_config(ImageConfig, values, where="options")
-
-
-def _say(text: str) -> None:
-    typer.echo(f"supcam: {_shown(text)}", err=True)
-
-
-def _shown(text: str) -> str:
-    """``text`` on one line, with what no terminal should get (newlines, control codes) written as escapes."""
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text
-    )
