@@ -184,6 +184,14 @@ def test_map_of_the_package_names_every_file() -> None:
     )
 
 
+def test_code_names_in_the_method_exist() -> None:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in SOURCE_FILES)
+    method = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    names = {name.rpartition(".")[2] for name in re.findall(r"`([A-Za-z_][\w.]*)`", method)}
+    assert len(names) > 20
+    assert not {name for name in names if not re.search(rf"\b{name}\b", source)}
+
+
 # ---- what the texts may not say
 
 
