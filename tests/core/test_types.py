@@ -8,7 +8,16 @@ import itertools
 import numpy as np
 import pytest
 
-from supcam.core.types import Box, ClusterType, Decision, ImageError, Polarity, Sample, SupcamError
+from supcam.core.types import (
+    Box,
+    ClusterType,
+    Decision,
+    ImageError,
+    Polarity,
+    Prediction,
+    Sample,
+    SupcamError,
+)
 
 TYPES = list(ClusterType)
 
@@ -64,3 +73,17 @@ def test_error_says_where_what_was_found_expected_and_to_do() -> None:
     assert isinstance(error, SupcamError)
     assert str(error) == "a b.png: found 3 channels; expected grey; convert it"
     assert str(SupcamError("x", expected="y", remedy="z")) == "found x; expected y; z"
+
+
+@pytest.mark.parametrize(
+    ("label", "text"), [(ClusterType.TOUCHING_OVERLAPPING, "touching_overlapping"), (None, "rejected")]
+)
+def test_type_of_a_prediction_is_its_name(label: ClusterType | None, text: str) -> None:
+    prediction = Prediction(
+        label=label,
+        probabilities=(0.1, 0.1, 0.1, 0.7),
+        confidence=0.7,
+        n_chromosomes=3,
+        decision=Decision.REVIEW,
+    )
+    assert prediction.type == text

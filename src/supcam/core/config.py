@@ -184,7 +184,9 @@ class SourceConfig(StageConfig):
 
     source: str = Field(description="Name of the laboratory or publication, as in the roles file.")
     path: str = Field(description="Manifest or folder, below the data's root.")
-    layout: Literal["auto", "chrcluster", "csv", "folder", "voc", "coco"] = Field("auto")
+    layout: Literal["auto", "chrcluster", "csv", "folder", "voc", "coco"] = Field(
+        "auto", description="How the files lie on disk; auto finds out."
+    )
     case_rule: str | None = Field(None, description="How a file names its case; None: the layout's own way.")
     pictures: str | None = Field(
         None, description="Folder of the pictures, where it is not beside the manifest."

@@ -132,6 +132,11 @@ class Prediction:
     decision: Decision
     chromosome_probability: float | None = None
 
+    @property
+    def type(self) -> str:
+        """The name that every table uses: that of the label, or ``rejected``."""
+        return "rejected" if self.label is None else self.label.label
+
 
 class SupcamError(Exception):
     """Wrong input from outside. The message says where, what was found, what was expected and what to do."""

@@ -94,8 +94,7 @@ def _refuse_unless_tie(got: Prediction, wanted: Prediction) -> None:
 
 
 def _decided(prediction: Prediction) -> str:
-    name = "rejected" if prediction.label is None else prediction.label.label
-    return f"{name}, {prediction.n_chromosomes}, {prediction.decision.value}"
+    return f"{prediction.type}, {prediction.n_chromosomes}, {prediction.decision.value}"
 
 
 def _probability_move(got: Prediction, wanted: Prediction) -> float:

@@ -20,7 +20,6 @@ COLUMNS = (
 )
 """The columns of ``predictions.csv``, in their order."""
 ERROR_COLUMNS = ("path", "error")
-REJECTED = "rejected"
 """The type of an object that the network takes for no chromosome."""
 
 
@@ -82,7 +81,7 @@ def prediction_values(name: str, prediction: Prediction) -> dict[str, str | floa
     shares = [round(share, 6) for share in prediction.probabilities]
     return {
         "path": name,
-        "type": REJECTED if prediction.label is None else prediction.label.label,
+        "type": prediction.type,
         "confidence": round(prediction.confidence, 6),
         **{f"p_{kind.label}": share for kind, share in zip(ClusterType, shares, strict=True)},
         "n_chromosomes": prediction.n_chromosomes,
