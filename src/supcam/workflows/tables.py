@@ -20,7 +20,6 @@ COLUMNS = (
 )
 """The columns of ``predictions.csv``, in their order."""
 ERROR_COLUMNS = ("path", "error")
-"""The type of an object that the network takes for no chromosome."""
 
 
 class CsvTable:
