@@ -21,7 +21,7 @@ from supcam.core.image import grey_from_array, to_stain
 from supcam.core.reading import read_jointly
 from supcam.core.types import BundleError, ClusterType, Decision, ImageError, Polarity
 from supcam.pack import bundle as bundle_module
-from supcam.pack.bundle import Model, load_model, read_crop, relative_difference
+from supcam.pack.bundle import DEFAULT_MODEL, Model, load_model, read_crop, relative_difference
 from supcam.pack.card import Calibration, CardText, HeadsTrained
 from supcam.pack.folder import OUTPUT_NAMES, BundleParts, Outputs, write_folder
 
@@ -151,6 +151,19 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
 
 
+@pytest.mark.skipif(not DEFAULT_MODEL.is_dir(), reason="no default model in this installation")
+def test_the_model_that_comes_along_is_small_compared_calibrated_and_scored() -> None:
+    model = load_model(threads=1)
+    assert sum(path.stat().st_size for path in DEFAULT_MODEL.iterdir()) <= 12_000_000
+    assert model.card.comparison is not None
+    assert model.card.comparison.n_pictures > 100
+    assert model.calibration.fitted_on
+    assert model.card.figures
+    assert model.card.data.sources
+    labels = {prediction.label for prediction in model.predict([draw_crop(seed=s) for s in range(6)])}
+    assert labels <= {*ClusterType, None}
+
+
 # ---- running
 
 
@@ -270,7 +283,7 @@ def test_one_picture_instead_of_a_list_is_named(model: Model, tmp_path: Path) ->
     path = write_crop(tmp_path / "a.png")
     for one in (str(path), draw_crop()):
         with pytest.raises(ImageError, match="put it in a list"):
-            model.predict(one)  # type: ignore[arg-type]
+            model.predict(one)
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
