@@ -13,7 +13,7 @@ import pytest
 import torch
 from tests.tiny_training import same, tiny_recipe, tiny_sources
 
-from supcam.core.types import TrainingError
+from supcam.core.types import ConfigError, TrainingError
 from supcam.learn.batches import Batch
 from supcam.learn.checkpoints import OWN_KEY, load_network, read_checkpoint
 from supcam.learn.finetune import Finetuning
@@ -112,6 +112,7 @@ def test_config_json_is_the_whole_recipe(finished: RunResult) -> None:
     assert Recipe.model_validate(written["recipe"]) == tiny_recipe()
     assert written["recipe"]["train"]["weight_decay"] == 0.05, "defaults are written, too"
     assert written["data_hash"] == "stripes"
+    assert written["made_with"]["torch"] == torch.__version__
 
 
 def test_tables_have_a_row_for_every_line_and_every_epoch(finished: RunResult) -> None:
@@ -249,10 +250,33 @@ def test_folder_with_other_things_in_it_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_folder_that_was_only_just_being_claimed_is_claimed(tmp_path: Path) -> None:
+    """A kill while ``config.json`` was written leaves its unfinished self, and nothing else."""
+    (tmp_path / "config.json.unfinished").write_text("{", encoding="utf-8")
+    assert run(tiny_recipe(epochs=1), sources=tiny_sources(), folder=tmp_path).steps == 10
+
+
+def test_recipe_that_cannot_work_claims_no_folder(tmp_path: Path) -> None:
+    network = tiny_recipe().network.model_copy(update={"backbone": "resnet_of_nobody"})
+    recipe = tiny_recipe(epochs=1).model_copy(update={"network": network})
+    with pytest.raises(ConfigError, match="resnet_of_nobody"):
+        run(recipe, sources=tiny_sources(), folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_damaged_config_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{", encoding="utf-8")
     with pytest.raises(TrainingError, match=r"config\.json"):
         run(tiny_recipe(), sources=tiny_sources(), folder=tmp_path)
+
+
+def test_gpu_that_is_not_there_is_missed_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainingError, match="no CUDA device"):
+        run(tiny_recipe(device="cuda"), sources=tiny_sources(), folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 # ---- a second stage

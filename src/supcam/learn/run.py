@@ -14,6 +14,8 @@ from pathlib import Path
 
 import cv2
 import lightning
+import numpy as np
+import timm
 import torch
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -37,6 +39,7 @@ from supcam.learn.scores import Scores
 
 CONFIG = "config.json"
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
+_MADE_WITH = "made_with"
 
 _EXPECTED_WARNINGS = (
     "You're resuming from a checkpoint that ended before the epoch ended",  # our loader goes on there
@@ -71,12 +74,14 @@ def run(recipe: Recipe, *, sources: TrainingSources, folder: Path, progress: boo
 
     Raises ``TrainingError`` when the folder holds a finished run, another run, or anything else.
     """
-    identity = _identity(recipe, data_hash=sources.data_hash)
-    start = _start(folder, identity=identity, total_steps=recipe.train.total_steps)
+    if recipe.train.device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("no CUDA device", expected="a GPU", remedy="set device to auto or cpu in [train]")
     network = Network(recipe.network, seed=recipe.train.seed)
     if recipe.train.init_from is not None:
         load_averaged(network, path=Path(recipe.train.init_from))
     learner = Finetuning(network, config=recipe.train, validation_names=sources.validation)
+    identity = _identity(recipe, data_hash=sources.data_hash)
+    start = _start(folder, identity=identity, total_steps=recipe.train.total_steps)
     saving = _Saving(folder / CHECKPOINT, identity=identity)
     callbacks = _callbacks(recipe, saving=saving, progress=progress)
     with _quiet(), _threads(recipe.train.threads):
@@ -159,26 +164,35 @@ def _start(folder: Path, *, identity: dict[str, object], total_steps: int) -> _S
 def _claim(folder: Path, *, identity: dict[str, object]) -> None:
     """An empty folder becomes the run's own."""
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
+    unfinished = folder / f"{CONFIG}.unfinished"
+    if any(item != unfinished for item in folder.iterdir()):
         raise TrainingError(
             f"files, but no {CONFIG}",
             expected="a new, an empty or a run's folder",
             remedy="name another output folder",
             where=folder,
         )
-    unfinished = folder / f"{CONFIG}.unfinished"
-    unfinished.write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
+    written = {**identity, _MADE_WITH: _versions()}
+    unfinished.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     unfinished.replace(folder / CONFIG)
 
 
+def _versions() -> dict[str, str]:
+    """What the run was begun with; another version may compute other bits."""
+    return {module.__name__: str(module.__version__) for module in (torch, lightning, timm, np, cv2)}
+
+
 def _read_identity(path: Path) -> dict[str, object]:
+    """What ``config.json`` says the run is."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TrainingError(
             str(error), expected="the JSON of a run", remedy="name another output folder", where=path
         ) from error
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    return {key: value for key, value in found.items() if key != _MADE_WITH}
 
 
 def _require_same(found: dict[str, object], *, identity: dict[str, object], where: Path) -> None:
