@@ -13,7 +13,7 @@ from supcam.core.reading import read_jointly
 from supcam.core.types import SupcamError
 from supcam.measure import calibration as calibrating
 from supcam.measure.calibration import ACCEPT_NOTHING, CalibrationPlan, accept_threshold, calibrate
-from supcam.measure.metrics import negative_log_likelihood
+from supcam.measure.metrics import compute_figures, negative_log_likelihood
 from supcam.measure.table import PredictionTable
 
 TableMaker = Callable[..., PredictionTable]
@@ -135,6 +135,46 @@ def test_no_case_is_read_with_its_own_temperature(table: PredictionTable, rng: n
     after = calibrating.cross_fit(changed, groups=groups).probabilities
     np.testing.assert_array_equal(before[groups == 1], after[groups == 1])
     assert np.all(np.any(before[groups != 1] != after[groups != 1], axis=1))
+
+
+def test_groups_are_even_in_typed_rows_and_rows_of_unknown_type_fit_nothing(
+    make_table: TableMaker, rng: np.random.Generator
+) -> None:
+    """Two typed cases among many untyped ones never share a group, so every group can be fitted without."""
+    table = make_table(n_cases=12)
+    typed = np.isin(table.cases, ["case3", "case8"])
+    mixed = replace(table, true_types=np.where(typed, table.true_types, -1))
+    groups = calibrating.deal_cases(mixed, n_groups=5, rng=rng)
+    assert set(groups[typed]) == set(groups) == {0, 1}
+    crossed = calibrating.cross_fit(mixed, groups=groups)
+    alone = calibrating.cross_fit(mixed.take(typed), groups=groups[typed])
+    np.testing.assert_array_equal(crossed.probabilities[typed], alone.probabilities)
+
+
+def test_no_case_is_accepted_by_its_own_threshold(make_table: TableMaker) -> None:
+    """Calling one case's answers wrong, or right, changes what is accepted of the others only."""
+    table = make_table(n_pictures=600, n_cases=10, sharpness=3.0)
+    own = table.cases == "case4"
+    worse = replace(table, true_types=np.where(own, (table.predicted_types + 1) % 4, table.true_types))
+    plan = CalibrationPlan(max_error=0.1, n_groups=10)
+    first, second = (
+        calibrating.cross_calibrate(each, rng=np.random.default_rng(1), plan=plan) for each in (table, worse)
+    )
+    np.testing.assert_array_equal(first.accepted[own], second.accepted[own])
+    assert np.any(first.accepted[~own] != second.accepted[~own])
+
+
+def test_promise_of_a_calibration_is_the_figure_of_its_crossed_table(table: PredictionTable) -> None:
+    plan = CalibrationPlan(max_error=0.2)
+    rejected = replace(table, rejected=np.arange(len(table)) % 10 == 0)
+    fitted = calibrate(rejected, fitted_on=("select",), rng=np.random.default_rng(5), plan=plan)
+    crossed = calibrating.cross_calibrate(rejected, rng=np.random.default_rng(5), plan=plan)
+    figures = compute_figures(crossed)
+    assert figures.accepted_share == pytest.approx(fitted.accepted_share)
+    assert fitted.accepted_error is not None
+    assert figures.accepted_accuracy == pytest.approx(1 - fitted.accepted_error)
+    assert 0 < fitted.accepted_share < 0.9
+    assert not np.any(crossed.accepted & rejected.rejected)
 
 
 def test_calibration_keeps_its_promise_on_new_cases(make_table: TableMaker) -> None:

@@ -87,25 +87,37 @@ def calibrate(
     """
     plan = CalibrationPlan() if plan is None else plan
     _check_roles(fitted_on, kept_back=plan.roles_kept_back)
-    typed = table.take(table.true_types != UNKNOWN)
-    groups = deal_cases(typed, n_groups=plan.n_groups, rng=rng)
-    crossed = cross_fit(typed, groups=groups, prior_ratio=plan.prior_ratio)
+    known = table.true_types != UNKNOWN
+    crossed = cross_calibrate(table, rng=rng, plan=plan).take(known)
     return _honest(
         Calibration(
-            temperature=fit_temperature(typed, prior_ratio=plan.prior_ratio),
+            temperature=fit_temperature(table, prior_ratio=plan.prior_ratio),
             accept_threshold=_threshold(crossed, plan=plan),
             max_error=plan.max_error,
             prior=plan.prior_ratio,
             fitted_on=fitted_on,
-            n_samples=len(typed),
-            n_cases=len(rows_by_case(typed)),
+            n_samples=len(crossed),
+            n_cases=len(rows_by_case(crossed)),
             accepted_share=0.0,
             accepted_error=None,
             accepted_clusters_error=None,
         ),
-        accepted=_cross_accept(crossed, groups=groups, plan=plan),
         crossed=crossed,
     )
+
+
+def cross_calibrate(
+    table: PredictionTable, *, rng: np.random.Generator, plan: CalibrationPlan | None = None
+) -> PredictionTable:
+    """The table as calibrated models read it, each case by a temperature and a threshold found without it.
+
+    Its figures judge a calibration on cases that it has not seen; ``calibrate`` with the same ``rng`` rests
+    on the same reading. Rows of unknown type are read as well and fit nothing. Raises as ``calibrate`` does.
+    """
+    plan = CalibrationPlan() if plan is None else plan
+    groups = deal_cases(table, n_groups=plan.n_groups, rng=rng)
+    crossed = cross_fit(table, groups=groups, prior_ratio=plan.prior_ratio)
+    return replace(crossed, accepted=_cross_accept(crossed, groups=groups, plan=plan))
 
 
 def accept_threshold(
@@ -187,22 +199,24 @@ def deal_cases(
 ) -> Int[np.ndarray, " batch"]:
     """The group 0, 1, ... of each row; a case lies in one group, and groups get about equally many rows.
 
-    Cases are shuffled, then dealt from the largest to the smallest into the group that is emptiest. Raises
-    ``SupcamError`` with fewer than two cases.
+    Rows of known type count. Cases are shuffled, then dealt from the largest to the smallest into the group
+    that is emptiest. Raises ``SupcamError`` with fewer than two cases that have such rows.
     """
     cases = rows_by_case(table)
-    if len(cases) < 2:
+    sizes = [int(np.sum(table.true_types[rows] != UNKNOWN)) for rows in cases]
+    n_typed = sum(size > 0 for size in sizes)
+    if n_typed < 2:
         raise SupcamError(
-            f"pictures of {len(cases)} case(s)",
+            f"typed pictures of {n_typed} case(s)",
             expected="two cases or more",
             remedy="calibrate on more cases",
         )
-    filled = np.zeros(min(n_groups, len(cases)), np.int64)
+    filled = np.zeros(min(n_groups, n_typed), np.int64)
     groups = np.zeros(len(table), np.int64)
-    for case in sorted(rng.permutation(len(cases)), key=lambda index: -len(cases[index])):
+    for case in sorted(rng.permutation(len(cases)), key=lambda index: -sizes[index]):
         emptiest = int(np.argmin(filled))
         groups[cases[case]] = emptiest
-        filled[emptiest] += len(cases[case])
+        filled[emptiest] += sizes[case]
     return groups
 
 
@@ -236,6 +250,7 @@ def calibration_from_json(values: Mapping[str, object]) -> Calibration:
 
 
 def _threshold(table: PredictionTable, *, plan: CalibrationPlan) -> float:
+    table = table.take((table.true_types != UNKNOWN) & ~table.rejected)
     called_cluster = table.predicted_types != ClusterType.INSTANCE
     return accept_threshold(
         table.confidence,
@@ -253,10 +268,11 @@ def _cross_accept(
     for group in np.unique(groups):
         held_out = groups == group
         accepted[held_out] = table.confidence[held_out] >= _threshold(table.take(~held_out), plan=plan)
-    return accepted
+    return accepted & ~table.rejected
 
 
-def _honest(calibration: Calibration, *, accepted: Flags, crossed: PredictionTable) -> Calibration:
+def _honest(calibration: Calibration, *, crossed: PredictionTable) -> Calibration:
+    accepted = crossed.accepted
     clusters = accepted & (crossed.predicted_types != ClusterType.INSTANCE)
     return replace(
         calibration,
