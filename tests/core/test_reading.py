@@ -21,7 +21,7 @@ def oracle(types: list[float], counts: list[float], temperature: float, ratio: l
     weights = [0.0] * 4
     for t, type_logit in enumerate(types):
         for k, count_logit in enumerate(counts):
-            if (t == 0) == (k + 1 == 1):
+            if k + 1 == 1 if t == 0 else k + 1 >= (2, 2, 3)[t - 1]:
                 weights[t] += (
                     ratio[t] * math.exp(type_logit / temperature) * math.exp(count_logit / temperature)
                 )
@@ -54,6 +54,28 @@ def test_instance_means_one_chromosome_and_one_means_instance(types: np.ndarray,
     assert set(reading.counts.tolist()) <= set(range(1, 13))
     assert reading.type_probabilities.sum(axis=1) == pytest.approx(np.ones(7))
     assert np.isfinite(reading.type_probabilities).all()
+
+
+def test_a_pair_is_never_touching_and_overlapping_at_once() -> None:
+    pair = read_jointly(np.array([[0.0, 0.0, 1.0, 1.5]]), np.array([[0.0, 6.0, 0.0, 0.0]]))
+    assert (pair.types[0], pair.counts[0]) == (ClusterType.OVERLAPPING, 2)
+    three = read_jointly(np.array([[0.0, 0.0, 1.0, 1.5]]), np.array([[0.0, 0.0, 6.0, 0.0]]))
+    assert (three.types[0], three.counts[0]) == (ClusterType.TOUCHING_OVERLAPPING, 3)
+
+
+@given(
+    types=hnp.arrays(np.float32, (5, 4), elements=LOGITS),
+    counts=hnp.arrays(np.float32, (5, 6), elements=LOGITS),
+)
+def test_counts_are_never_below_the_least_of_their_type(types: np.ndarray, counts: np.ndarray) -> None:
+    reading = read_jointly(types, counts)
+    least = np.array([1, 2, 2, 3])[reading.types]
+    assert (reading.counts >= least).all()
+
+
+def test_two_count_columns_mean_one_and_more() -> None:
+    reading = read_jointly(np.array([[0.0, 0.0, 0.0, 9.0]]), np.array([[0.0, 9.0]]))
+    assert (reading.types[0], reading.counts[0]) == (ClusterType.TOUCHING_OVERLAPPING, 2)
 
 
 def test_a_sure_count_overrules_an_unsure_type() -> None:

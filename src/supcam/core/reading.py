@@ -10,6 +10,15 @@ from jaxtyping import Float, Float64, Int64
 from supcam.core.types import ClusterType
 
 N_TYPES = len(ClusterType)
+LEAST_COUNTS = {
+    ClusterType.TOUCHING: 2,
+    ClusterType.OVERLAPPING: 2,
+    ClusterType.TOUCHING_OVERLAPPING: 3,
+}
+"""The fewest chromosomes of each cluster type: a pair meets in one relation, for both a third is needed.
+
+Our choice: a pair that touches in one place and overlaps in another is left out here and in composition.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,8 +26,8 @@ class JointReading:
     """What type and count heads say together.
 
     ``type_probabilities`` are in ``ClusterType`` order and sum to 1. ``counts`` holds the most probable
-    number of chromosomes of the most probable type: 1 exactly where that type is ``instance``, else 2 or
-    more; the largest number means "that many or more".
+    number of chromosomes of the most probable type: 1 exactly where that type is ``instance``, else at least
+    that of ``LEAST_COUNTS``; the largest number means "that many or more".
     """
 
     type_probabilities: Float64[np.ndarray, "batch 4"]
@@ -39,10 +48,11 @@ def read_jointly(
 ) -> JointReading:
     """The joint reading of both heads: P(type, n) proportional to P(type) P(n), restricted to what can be.
 
-    What can be: an instance is one chromosome, every other type two or more. Entry ``k`` of ``count_logits``
-    stands for ``k + 1`` chromosomes, the last for "that many or more"; ``None`` (no such head, or an
-    untrained one) leaves the type alone to decide, and every cluster counts two. Both heads' logits are
-    divided by ``temperature``, which is the same as tempering their joint distribution.
+    What can be: an instance is one chromosome, touching and overlapping are two or more, and
+    touching-overlapping is three or more (``LEAST_COUNTS``). Entry ``k`` of ``count_logits`` stands for
+    ``k + 1`` chromosomes, the last for "that many or more"; ``None`` (no such head, or an untrained one)
+    leaves the type alone to decide, and every cluster counts its least number. Both heads' logits are divided
+    by ``temperature``, which is the same as tempering their joint distribution.
     ``prior_ratio`` multiplies the type probabilities: frequency where the model is used over frequency where
     it was trained.
 
@@ -54,16 +64,17 @@ def read_jointly(
     if prior_ratio is not None:
         log_type = log_type + np.log(prior_ratio.astype(np.float64))
     if count_logits is None:
-        count_logits = np.zeros((len(type_logits), 2))
+        least = np.array([1, *LEAST_COUNTS.values()])
+        probabilities = np.exp(log_type - _log_sum(log_type))
+        return JointReading(probabilities, least[np.argmax(probabilities, axis=1)].astype(np.int64))
     log_count = _log_softmax(count_logits.astype(np.float64) / temperature)
-    log_one, log_more = log_count[:, :1], _log_sum(log_count[:, 1:])
-    allowed = np.concatenate([log_one, np.repeat(log_more, N_TYPES - 1, axis=1)], axis=1)
-    probabilities = np.exp(_log_softmax(log_type + allowed))
-    cluster_counts = 2 + np.argmax(log_count[:, 1:], axis=1)
-    is_instance = np.argmax(probabilities, axis=1) == ClusterType.INSTANCE
-    return JointReading(
-        type_probabilities=probabilities, counts=np.where(is_instance, 1, cluster_counts).astype(np.int64)
-    )
+    starts = [min(least, log_count.shape[1]) - 1 for least in LEAST_COUNTS.values()]
+    allowed = [log_count[:, :1], *(_log_sum(log_count[:, start:]) for start in starts)]
+    probabilities = np.exp(_log_softmax(log_type + np.concatenate(allowed, axis=1)))
+    likeliest = [start + 1 + np.argmax(log_count[:, start:], axis=1) for start in starts]
+    counts = np.stack([np.ones(len(log_count), np.int64), *likeliest], axis=1)
+    types = np.argmax(probabilities, axis=1)
+    return JointReading(probabilities, counts[np.arange(len(types)), types].astype(np.int64))
 
 
 def _check(
