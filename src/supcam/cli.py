@@ -6,7 +6,7 @@ import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -187,7 +187,8 @@ def export(
 def evaluate(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Model folder.")],
     manifest: Annotated[
-        Path, typer.Argument(metavar="MANIFEST", help="CSV with labels, or labelled folders.")
+        Path,
+        typer.Argument(metavar="MANIFEST", help="CSV with labels, labelled folders, or boxes (VOC, COCO)."),
     ],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")] = Path(
@@ -199,6 +200,23 @@ def evaluate(
     roles: Annotated[
         Path | None, typer.Option(help="Table of roles: only cases that play --role are scored.")
     ] = None,
+    layout: Annotated[
+        Literal["auto", "chrcluster", "csv", "folder", "voc", "coco"],
+        typer.Option(help="How pictures and labels lie in MANIFEST."),
+    ] = "auto",
+    source: Annotated[
+        str, typer.Option(help="Where the pictures come from, as in --roles [default: the folder's name]")
+    ] = "",
+    case_rule: Annotated[
+        str,
+        typer.Option(
+            help="What names a picture's case: column, parent, stem, path, or a regular expression with one "
+            "group. [default: column for a CSV, else path]"
+        ),
+    ] = "",
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder of annotated pictures [default: beside their boxes]")
+    ] = None,
     data: Annotated[str, typer.Option(help="Name of the data [default: its sources]")] = "",
     seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = 0,
     commit: Annotated[str, typer.Option(help="Version of the code, for the report.")] = "",
@@ -209,11 +227,14 @@ def evaluate(
 
     \b
     supcam evaluate my-model crops/labels.csv --role report --output scores
+    supcam evaluate my-model slides/annotations --pictures slides/images --source slides
 
     Accuracy, per-class and mean scores, counts, calibration, intervals by case: report.json, report.md,
-    predictions.csv, figures, and a sheet of the mistakes.
+    predictions.csv, figures, and a sheet of the mistakes. Metaphases with one box a chromosome are cut into
+    objects: singles, clusters of known count, and debris, which gets a table of its own (debris.csv).
     """
     with plain_errors():
+        from supcam.data.manifest import ManifestOptions, read_manifest
         from supcam.data.split import read_roles
         from supcam.pack.evaluate import EvaluationPlan
         from supcam.pack.evaluate import evaluate as run
@@ -226,7 +247,9 @@ def evaluate(
             command=shlex.join(["supcam", *sys.argv[1:]]),
             commit=commit,
         )
-        done = run(bundle, manifest=manifest, output=output, plan=plan)
+        options = ManifestOptions(source=source, case_rule=case_rule, pictures_folder=pictures)
+        listed = read_manifest(manifest, layout=layout, options=options)
+        done = run(bundle, manifest=listed, output=output, plan=plan)
         say(f"{len(done.table)} pictures scored; report in {output}")
 
 

@@ -29,7 +29,7 @@ def draw_table(rng: np.random.Generator, *, role: str, n_cases: int, typed: bool
     """Forty pictures of each case, read well but not perfectly, all logits three times too large."""
     n = 40 * n_cases
     true_types = rng.integers(0, 4, n)
-    true_counts = np.where(true_types == 0, 1, 2)
+    true_counts = np.array([1, 2, 2, 3])[true_types]
     type_logits = 6 * (rng.normal(0, 1, (n, 4)) + 2 * np.eye(4)[true_types])
     count_logits = 6 * (rng.normal(0, 1, (n, 5)) + 2 * np.eye(5)[true_counts - 1])
     reading = read_jointly(type_logits, count_logits)
@@ -98,7 +98,7 @@ def test_a_calibration_from_folds_reaches_the_bundle(evaluation: Evaluation, tmp
     assert scores.accepted_share == pytest.approx(fitted.accepted_share)
     assert scores.accepted_accuracy == pytest.approx(1 - (fitted.accepted_error or 0))
     assert read_table(output / "predictions.csv").accepted.mean() == pytest.approx(fitted.accepted_share)
-    assert scores.calibration_error < 0.05
+    assert scores.calibration_error < 0.08
     told = json.loads((output / "report.json").read_text(encoding="utf-8"))
     assert "Cross-fitted" in told["notes"][0]
     assert f"{fitted.accept_threshold:.4f}" in told["notes"][0]

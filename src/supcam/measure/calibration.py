@@ -268,7 +268,8 @@ def _cross_accept(
     for group in np.unique(groups):
         held_out = groups == group
         accepted[held_out] = table.confidence[held_out] >= _threshold(table.take(~held_out), plan=plan)
-    return accepted & ~table.rejected
+    accepted[table.rejected] = False
+    return accepted
 
 
 def _honest(calibration: Calibration, *, crossed: PredictionTable) -> Calibration:

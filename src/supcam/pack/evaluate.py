@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,14 @@ from supcam.measure.report import Provenance, Report, Unread, make_report
 from supcam.measure.report_folder import cannot_write, check_report_folder, write_report
 from supcam.measure.table import PredictionTable
 from supcam.pack.bundle import Model, load_model
+from supcam.pack.metaphases import (
+    DEBRIS_TABLE,
+    MetaphaseScores,
+    boxed_metaphases,
+    metaphase_notes,
+    score_metaphases,
+    write_debris,
+)
 from supcam.pack.mistakes import write_mistakes
 from supcam.pack.scoring import Progress, score, to_table
 
@@ -51,8 +60,9 @@ def evaluate(
 ) -> Evaluation:
     """The evaluation of ``bundle`` on the pictures of ``manifest`` whose type or number is known.
 
-    ``output`` gets ``report.json``, ``report.md``, ``predictions.csv``, four figures, and in ``mistakes``,
-    a folder that version control ignores, sheets of the pictures that were read wrongly. Pictures that
+    Metaphases with one box a chromosome are cut into their objects (``pack/metaphases.py``). ``output`` gets
+    ``report.json``, ``report.md``, ``predictions.csv``, four figures, for metaphases ``debris.csv``, and in
+    ``mistakes``, a folder that version control ignores, sheets of what was read wrongly. Pictures that
     cannot be read are listed in the report and left out of its figures; the report adds the accuracy with
     them counted as wrong. Raises ``BundleError`` and ``ManifestError`` for a bundle or manifest that cannot
     be used, and ``SupcamError`` when ``output`` cannot be written.
@@ -60,41 +70,56 @@ def evaluate(
     check_report_folder(output)
     model = bundle if isinstance(bundle, Model) else load_model(bundle)
     listed = manifest if isinstance(manifest, Manifest) else read_manifest(manifest)
-    samples = choose_samples(listed, plan=plan)
-    scores = score(samples, model=model, on_progress=plan.on_progress)
-    table = to_table(scores.scored, fold=plan.role)
-    chosen = replace(listed, samples=samples, pictures=())
+    chosen = choose(listed, plan=plan)
+    scores = score([*_labelled(chosen)], model=model, on_progress=plan.on_progress)
+    found = score_metaphases(chosen.pictures, model=model, on_progress=plan.on_progress)
+    scored = (*scores.scored, *found.objects)
+    table = to_table(scored, fold=plan.role)
     report = make_report(
         table,
         provenance=_provenance(model, chosen=chosen, plan=plan),
         unread=[
             Unread(f"{item.path.parent.name}/{item.path.name}", item.reason) for item in listed.unreadable
         ]
-        + list(scores.unread),
-        notes=_notes(model, listed=listed, chosen=chosen, plan=plan),
+        + [*scores.unread, *found.unread],
+        notes=[*_notes(model, listed=listed, chosen=chosen, plan=plan), *metaphase_notes(found, model=model)],
         n_resamples=plan.n_resamples,
     )
-    scored = [item.sample for item in scores.scored]
     files = write_report(report, table=table, output=output)
-    files += _sheets(table, samples=scored, model=model, output=output, title=report.provenance.title)
+    samples = [item.sample for item in scored]
+    files += _sheets(table, samples=samples, model=model, output=output, title=report.provenance.title)
+    files += _debris(found, fold=plan.role, output=output)
     return Evaluation(report=report, table=table, files=files)
 
 
-def choose_samples(manifest: Manifest, *, plan: EvaluationPlan) -> tuple[Sample, ...]:
-    """The samples with a known type or number whose case plays the plan's role.
+def choose(manifest: Manifest, *, plan: EvaluationPlan) -> Manifest:
+    """What is scored: samples with a known type or number, and metaphases, whose case plays the plan's role.
 
-    Raises ``ManifestError`` when there is none, or when a case has no role.
+    The metaphases' boxes are among the samples, so that the fingerprint is of all that is known. Raises
+    ``ManifestError`` when there is nothing, or when a case has no role.
     """
-    samples = tuple(s for s in manifest.samples if s.type is not None or s.n_chromosomes is not None)
+    pictures = boxed_metaphases(manifest)
+    boxed = {picture.path for picture in pictures}
+    samples = tuple(s for s in manifest.samples if _is_labelled(s) or s.path in boxed)
     if plan.roles is not None:
         samples = plan.roles.pick(samples, roles=[plan.role])
+        pictures = plan.roles.pick(pictures, roles=[plan.role])
     if not samples:
         raise ManifestError(
             f"no labelled picture of role {plan.role!r} among {len(manifest.samples)}",
-            expected="pictures with a type or a number of chromosomes",
+            expected="pictures with a type or a number of chromosomes, or metaphases with boxes",
             remedy="check the manifest and the role; to read pictures without labels use supcam classify",
         )
-    return samples
+    return replace(manifest, samples=samples, pictures=pictures)
+
+
+def _is_labelled(sample: Sample) -> bool:
+    return sample.type is not None or sample.n_chromosomes is not None
+
+
+def _labelled(manifest: Manifest) -> Iterator[Sample]:
+    """Samples that are scored as they are; boxes of metaphases are not."""
+    return (sample for sample in manifest.samples if _is_labelled(sample))
 
 
 def _provenance(model: Model, *, chosen: Manifest, plan: EvaluationPlan) -> Provenance:
@@ -120,7 +145,8 @@ def _notes(model: Model, *, listed: Manifest, chosen: Manifest, plan: Evaluation
     n_copies = sum(len(group) - 1 for group in chosen.duplicates)
     if n_copies:
         notes.append(f"{n_copies} of the pictures are exact copies of others and count each time.")
-    n_blank = sum(sample.type is None and sample.n_chromosomes is None for sample in listed.samples)
+    boxed = {picture.path for picture in boxed_metaphases(listed)}
+    n_blank = sum(not _is_labelled(sample) and sample.path not in boxed for sample in listed.samples)
     if n_blank:
         notes.append(f"{n_blank} pictures of the manifest have no label and were not read.")
     if plan.role in model.card.data.roles.get("train", ()):
@@ -130,6 +156,16 @@ def _notes(model: Model, *, listed: Manifest, chosen: Manifest, plan: Evaluation
             f"Temperature and threshold were fitted on role {plan.role}: calibration looks better here."
         )
     return notes
+
+
+def _debris(found: MetaphaseScores, *, fold: str, output: Path) -> tuple[Path, ...]:
+    """The table of objects without a chromosome; one of an earlier evaluation is taken away."""
+    path = output / DEBRIS_TABLE
+    try:
+        path.unlink(missing_ok=True)
+        return (write_debris(found, fold=fold, path=path),) if found.debris else ()
+    except OSError as error:
+        raise cannot_write(output, error=error) from error
 
 
 def _sheets(

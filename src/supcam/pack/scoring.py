@@ -46,7 +46,9 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Prepared:
+class Prepared:
+    """One sample and what the network sees of it."""
+
     sample: Sample
     square: Square
 
@@ -57,10 +59,25 @@ def score(samples: Sequence[Sample], *, model: Model, on_progress: Progress | No
     unread: list[Unread] = []
     prepared = _readable(samples, model=model, unread=unread)
     while batch := list(islice(prepared, _BATCH)):
-        scored += _run(batch, model=model)
+        scored += predict(batch, model=model)
         if on_progress is not None:
             on_progress(len(scored) + len(unread), len(samples))
     return Scores(scored=tuple(scored), unread=tuple(unread))
+
+
+def predict(batch: Sequence[Prepared], *, model: Model) -> Iterator[Scored]:
+    """What the network says about each of ``batch``, in order."""
+    if not batch:
+        return
+    outputs = model.logits(np.stack([item.square for item in batch])[:, None])
+    has_count = model.card.heads_trained.count
+    for row, (item, prediction) in enumerate(zip(batch, model.read(outputs), strict=True)):
+        yield Scored(
+            sample=item.sample,
+            prediction=prediction,
+            type_logits=outputs.type_logits[row],
+            count_logits=outputs.count_logits[row] if has_count else None,
+        )
 
 
 def to_table(scored: Sequence[Scored], *, fold: str) -> PredictionTable:
@@ -95,7 +112,7 @@ def name_places(samples: Sequence[Sample]) -> list[str]:
     return [_name(sample, folder=folder) for sample in samples]
 
 
-def _readable(samples: Sequence[Sample], *, model: Model, unread: list[Unread]) -> Iterator[_Prepared]:
+def _readable(samples: Sequence[Sample], *, model: Model, unread: list[Unread]) -> Iterator[Prepared]:
     """Prepared samples in order; the others go to ``unread``. A file is opened once for all its boxes."""
     names = dict(zip(samples, name_places(samples), strict=True))
     for path, group in groupby(samples, key=lambda sample: sample.path):
@@ -110,7 +127,7 @@ def _readable(samples: Sequence[Sample], *, model: Model, unread: list[Unread]) 
             except ImageError as error:
                 unread.append(Unread(names[sample], _reason(error)))
             else:
-                yield _Prepared(sample, square)
+                yield Prepared(sample, square)
 
 
 def _stain(path: Path, *, model: Model) -> Stain:
@@ -126,18 +143,6 @@ def _cut(stain: Stain, *, box: Box) -> Patch:
 def _square(stain: Stain, *, model: Model) -> Square:
     region = region_from_crop(stain, outside=None, config=model.card.foreground)
     return network_input(region, config=model.card.crop)
-
-
-def _run(batch: Sequence[_Prepared], *, model: Model) -> Iterator[Scored]:
-    outputs = model.logits(np.stack([item.square for item in batch])[:, None])
-    has_count = model.card.heads_trained.count
-    for row, (item, prediction) in enumerate(zip(batch, model.read(outputs), strict=True)):
-        yield Scored(
-            sample=item.sample,
-            prediction=prediction,
-            type_logits=outputs.type_logits[row],
-            count_logits=outputs.count_logits[row] if has_count else None,
-        )
 
 
 def _true_count(sample: Sample) -> int:
