@@ -106,9 +106,12 @@ def solid(mask: Mask, *, radius_px: int, hole_px: int) -> Mask:
 
 
 def _without_holes(mask: Mask, *, hole_px: int) -> Mask:
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
+    """``mask`` with its holes up to an area of ``hole_px`` filled; what reaches the border is no hole."""
+    around = cv2.copyMakeBorder((~mask).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(around, connectivity=4)
     small = stats[:, cv2.CC_STAT_AREA] <= hole_px
-    return np.asarray(mask | small[labels])
+    small[labels[0, 0]] = False
+    return np.asarray(mask | small[labels[1:-1, 1:-1]])
 
 
 def _disc(radius: int) -> np.ndarray:

@@ -97,6 +97,12 @@ class Composer:
         self.config = config
         self.rules = Rules(config, crop)
         self.groups = _groups(pieces, source_shares=config.source_shares)
+        if not any(self.groups.chances):
+            raise CompositionError(
+                f"no share for any source of the pieces in {dict(config.source_shares)}",
+                expected="a source_shares entry above 0 for one of them",
+                remedy="correct source_shares",
+            )
 
     def draw(
         self, rng: np.random.Generator, *, kind: ClusterType | None = None, n_chromosomes: int | None = None
@@ -134,15 +140,16 @@ class Composer:
                 expected="one relation for each piece after the first",
                 remedy="correct the call",
             )
-        composed = self._composed(pieces, relations, rng=rng)
-        if composed is None:
-            wanted = ", ".join(relation.label for relation in relations)
-            raise CompositionError(
-                f"no admissible placement for: {wanted}",
-                expected="bodies that can lie so without a further contact",
-                remedy="try other pieces, another seed or more tries",
-            )
-        return composed
+        for _ in range(_DRAWS):
+            composed = self._composed(pieces, relations, rng=rng)
+            if composed is not None:
+                return composed
+        wanted = ", ".join(relation.label for relation in relations)
+        raise CompositionError(
+            f"no admissible placement in {_DRAWS} draws for: {wanted}",
+            expected="bodies that can lie so without a further contact",
+            remedy="try other pieces, another seed or more tries",
+        )
 
     def _draw_count(self, kind: ClusterType, *, rng: np.random.Generator) -> int:
         if kind is ClusterType.INSTANCE:

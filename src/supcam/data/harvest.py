@@ -21,7 +21,8 @@ _OWNED_SHARE = 0.10
 _FIT = 0.55
 _DEBRIS_OVERLAP = 0.02
 _PASTED_AREA_PX = 300
-_GREY_BACKGROUND = 0.975
+_GREY_BACKGROUND = (0.5, 0.975)
+"""Shares of white between which a background is grey: neither that of fluorescence nor saturated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +132,15 @@ def _harvest_picture(
 def is_pasted(pixels: np.ndarray, *, white: float) -> bool:
     """Whether the picture shows chromosomes pasted back: large exact-white regions in a grey background.
 
-    A saturated background is an ordinary scan: there the mode itself is (nearly) white.
+    A saturated background is an ordinary scan: there the mode itself is (nearly) white. On a dark background
+    exact white is a bright object.
     """
     below = pixels[pixels < white]
     if not below.size:
         return False
     counts = np.bincount((below * (255.0 / white)).astype(np.uint8), minlength=256)
-    if counts.argmax() >= _GREY_BACKGROUND * 255:
+    darkest, brightest = _GREY_BACKGROUND
+    if not darkest * 255 <= counts.argmax() < brightest * 255:
         return False
     _, _, stats, _ = cv2.connectedComponentsWithStats((pixels >= white).astype(np.uint8), connectivity=4)
     return bool((stats[1:, cv2.CC_STAT_AREA] >= _PASTED_AREA_PX).any())

@@ -21,7 +21,8 @@ from supcam.data.piece import FAR_PX, Cast, Depth
 
 Shifts = Bool[np.ndarray, "rows columns"]
 Areas = Float32[np.ndarray, "rows columns"]
-Spectrum = Float32[np.ndarray, "rows columns"]
+Spectrum = Float32[np.ndarray, "padded_rows padded_columns"]
+Coarse = Bool[np.ndarray, "coarse_height coarse_width"]
 _STRIDE = 2
 _SOME = 0.5 * _STRIDE**2
 _NEAR_PX = 1.5
@@ -173,14 +174,14 @@ class _Meeting:
         area = cv2.dft(product, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE, nonzeroRows=self._shape[0])
         return np.asarray(area[: self._shape[0], : self._shape[1]] * np.float32(_STRIDE**2))
 
-    def on_all_shifts(self, shifts: Shifts) -> Shifts:
+    def on_all_shifts(self, shifts: Shifts) -> Bool[np.ndarray, "all_rows all_columns"]:
         whole = np.zeros(self._all, np.bool_)
         top, left = self._first
         whole[top : top + shifts.shape[0], left : left + shifts.shape[1]] = shifts
         return whole
 
 
-def _turned(mask: Mask) -> Mask:
+def _turned(mask: Mask) -> Coarse:
     return np.ascontiguousarray(mask[::-1, ::-1][::_STRIDE, ::_STRIDE])
 
 

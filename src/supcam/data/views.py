@@ -53,14 +53,13 @@ def _shifted(picture: Square, *, limit_px: int, rng: np.random.Generator) -> Squ
     rows, columns = np.flatnonzero(picture.any(axis=1)), np.flatnonzero(picture.any(axis=0))
     if not rows.size or not limit_px:
         return picture
-    down = _draw_shift(rows[0], picture.shape[0] - 1 - rows[-1], limit_px=limit_px, rng=rng)
-    right = _draw_shift(columns[0], picture.shape[1] - 1 - columns[-1], limit_px=limit_px, rng=rng)
+    down = _draw_shift(int(rows[0]), picture.shape[0] - 1 - int(rows[-1]), limit_px=limit_px, rng=rng)
+    right = _draw_shift(int(columns[0]), picture.shape[1] - 1 - int(columns[-1]), limit_px=limit_px, rng=rng)
     return np.roll(picture, (down, right), axis=(0, 1))
 
 
 def _draw_shift(room_before: int, room_after: int, *, limit_px: int, rng: np.random.Generator) -> int:
-    low, high = -min(int(room_before), limit_px), min(int(room_after), limit_px)
-    return int(rng.integers(low, high + 1))
+    return int(rng.integers(-min(room_before, limit_px), min(room_after, limit_px) + 1))
 
 
 def _banded(picture: Square, *, config: ViewConfig, rng: np.random.Generator) -> Square:

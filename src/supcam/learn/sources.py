@@ -72,13 +72,15 @@ class Pool:
 
 
 def pool_of(regions: Sequence[Region], *, shares: Mapping[str, float]) -> Pool | None:
-    """``regions`` as a pool; a source without a share has share 1. None when there is no region."""
+    """``regions`` as a pool; a source without a share has share 1. None when there is nothing to draw."""
     if not regions:
         return None
     by_source: dict[str, list[Region]] = {}
     for region in regions:
         by_source.setdefault(region.source if shares else "", []).append(region)
     weights = np.array([shares.get(source, 1.0) for source in by_source])
+    if not weights.any():
+        return None
     return Pool(tuple(tuple(group) for group in by_source.values()), weights / weights.sum())
 
 
