@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from supcam.core.types import ConfigError
-from supcam.learn.recipe import read_recipe
+from supcam.learn.recipe import Recipe, read_recipe
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -59,3 +60,27 @@ def test_committed_recipes_leave_their_fold_out() -> None:
             ["tseng24:train", *(f"cci:fold{k}" for k in range(1, 6))]
         )
         assert data["validation"] == {"cci": [f"cci:fold{fold}"], "select": ["tseng24:select"]}
+
+
+def test_recipe_survives_json() -> None:
+    recipe = Recipe.model_validate(
+        {"network": {"channels": [8, 8, 8, 8]}, "data": {"train": ["a:b"], "deep": {"share": 0.5}}}
+    )
+    assert Recipe.model_validate(json.loads(json.dumps(recipe.model_dump(mode="json")))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[nettwork]", "nettwork"),
+        ("[train]\nepoch = 3", r"train\.epoch"),
+        ("[train]\nlearning_rate = 0", r"train\.learning_rate"),
+        ("[train]\naverage_decay = 1", r"train\.average_decay"),
+        ("[train]\npictures_per_epoch = 10\nbatch_size = 64", "pictures_per_epoch"),
+        ("[train]\nprecision = 'float8'", r"train\.precision"),
+        ("[network]\nmax_count = 1", r"network\.max_count"),
+    ],
+)
+def test_unknown_key_or_bad_range_is_an_error_that_names_it(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        read_recipe(write(tmp_path, "wrong.toml", text))

@@ -303,7 +303,7 @@ def test_second_stage_starts_from_the_averaged_weights(
 
 
 def test_second_stage_from_nowhere_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"train\.init_from"):
+    with pytest.raises(TrainingError, match=r"none\.ckpt"):
         run(
             tiny_recipe(init_from=str(tmp_path / "none.ckpt")),
             sources=tiny_sources(),

@@ -38,7 +38,7 @@ class Scores:
 class Answers:
     """The network's logits for a set of pictures, and what is known about them (-1 = unknown).
 
-    ``count_logits`` is ``None`` when that head is not trained.
+    ``count_logits`` is ``None`` when that head is not trained: its scores are NaN.
     """
 
     type_logits: Float32[np.ndarray, "pictures 4"]
@@ -55,7 +55,7 @@ def score(answers: Answers) -> Scores:
     typed = answers.types >= 0
     true, read = answers.types[typed], reading.types[typed]
     right, cluster = read == true, true != ClusterType.INSTANCE
-    counted_right = _counts_right(reading.counts, answers=answers)
+    counted_right, counts = _counts_right(reading.counts, answers=answers), _known_counts(answers)
     likelihood = reading.type_probabilities[typed, true]
     return Scores(
         n=len(answers.types),
@@ -63,16 +63,21 @@ def score(answers: Answers) -> Scores:
         clusters_accuracy=_mean(right[cluster]),
         cluster_found=_mean((read != ClusterType.INSTANCE) == cluster),
         macro_recall=_mean(np.array([right[true == kind].mean() for kind in np.unique(true)])),
-        count_accuracy=_mean(counted_right[answers.counts > 0]),
-        count_2_or_3=_mean(counted_right[np.isin(answers.counts, (2, 3))]),
+        count_accuracy=_mean(counted_right[counts > 0]),
+        count_2_or_3=_mean(counted_right[np.isin(counts, (2, 3))]),
         chromosome_accuracy=_mean((answers.chromosome_logit[:, 0] > 0) == (answers.chromosomes == 1)),
         type_loss=_mean(-np.log(np.maximum(likelihood, np.finfo(np.float64).tiny))),
     )
 
 
+def _known_counts(answers: Answers) -> Labels:
+    """The true counts; all unknown where no head reads them."""
+    return answers.counts if answers.count_logits is not None else np.full_like(answers.counts, -1)
+
+
 def _counts_right(counts: Labels, *, answers: Answers) -> Bool[np.ndarray, " pictures"]:
     """Whether the read count is the true one; from the last class on all counts are one."""
-    last = 2 if answers.count_logits is None else answers.count_logits.shape[1]
+    last = 0 if answers.count_logits is None else answers.count_logits.shape[1]
     return np.asarray(counts == np.minimum(answers.counts, last))
 
 
