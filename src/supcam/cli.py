@@ -4,17 +4,14 @@
 
 import shlex
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from supcam import __version__
+from supcam.workflows import options
 from supcam.workflows.terminal import SOME_FAILED, plain_errors, say, watched
-
-if TYPE_CHECKING:
-    from supcam.core.config import ImageConfig
 
 _HELP = """The type and the number of chromosomes of every cluster in pictures of metaphase chromosomes.
 
@@ -24,6 +21,7 @@ Types: instance (one chromosome), touching, overlapping, touching_overlapping.
 Use the model       supcam classify crops/ --output predictions.csv
 Score a model       supcam evaluate MODEL labels.csv --role report --output scores
 Pool several folds  supcam pool scores/fold1 scores/fold2 --output scores/pooled
+Compose clusters    supcam compose --drawn --sheet sheet.png
 Train one           supcam train recipe.toml --output runs/first
 Pack a trained one  supcam export runs/first/checkpoints/last.ckpt --output my-model
 
@@ -42,14 +40,6 @@ app = typer.Typer(
 )
 
 
-class PolarityChoice(StrEnum):
-    """How stain shows in the pictures."""
-
-    AUTO = "auto"
-    BRIGHT_FIELD = "bright_field"
-    FLUORESCENCE = "fluorescence"
-
-
 def main() -> None:
     """The command ``supcam``."""
     app()
@@ -63,22 +53,14 @@ def classify(
     ],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="CSV table to write.")],
-    json: Annotated[Path | None, typer.Option(help="The same as JSON, with model and errors.")] = None,
-    errors: Annotated[
-        Path | None, typer.Option(help="CSV of what failed [default: <output>.errors.csv, if any]")
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Option(help="Model folder [default: the one that came along]")
-    ] = None,
-    batch_size: Annotated[
-        int, typer.Option(min=1, max=4096, help="Pictures the network reads at once.")
-    ] = 32,
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="[default: all cores]")] = None,
-    polarity: Annotated[
-        PolarityChoice, typer.Option(help="Dark stain on bright ground, or the other way round.")
-    ] = PolarityChoice.AUTO,
-    page: Annotated[int, typer.Option(help="Page of files with several, from 0.")] = 0,
-    max_megapixels: Annotated[float, typer.Option(help="Larger pictures are refused unread.")] = 200.0,
+    json: options.JsonOption = None,
+    errors: options.ErrorsOption = None,
+    model: options.ModelOption = None,
+    batch_size: options.BatchSizeOption = 32,
+    threads: options.ThreadsOption = None,
+    polarity: options.PolarityOption = options.PolarityChoice.AUTO,
+    page: options.PageOption = 0,
+    max_megapixels: options.MegapixelsOption = 200.0,
 ) -> None:
     """Type and number of chromosomes, one row a picture.
 
@@ -104,7 +86,7 @@ def classify(
             json=json,
             errors=errors,
             model=model,
-            image=_image_config(polarity=polarity, page=page, max_megapixels=max_megapixels),
+            image=options.image_config(polarity=polarity, page=page, max_megapixels=max_megapixels),
             batch_size=batch_size,
             threads=threads,
         )
@@ -113,6 +95,69 @@ def classify(
         say(summary.told())
         if summary.failures:
             raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
+def compose(
+    singles: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[SINGLES]",
+            help="Single chromosomes: a folder of pictures, a CSV, or metaphases with boxes (VOC, COCO).",
+        ),
+    ] = None,
+    *,
+    drawn: Annotated[bool, typer.Option("--drawn", help="Draw them instead: no pictures needed.")] = False,
+    sheet: Annotated[Path | None, typer.Option(help="PNG to write: a contact sheet.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="New folder: a data set; never overwritten.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", min=1, max=10_000_000, help="Pictures to compose.")] = 48,
+    seed: options.SeedOption = 0,
+    types: Annotated[
+        str, typer.Option(help="Types with their shares, such as touching=2,overlapping=1.")
+    ] = "",
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML with [composition], [crop], [image], [foreground], [synthesis]."),
+    ] = None,
+    layout: options.LayoutOption = "auto",
+    source: options.SourceOption = "",
+    case_rule: options.CaseRuleOption = "",
+    pictures: options.PicturesOption = None,
+) -> None:
+    """Clusters composed of single chromosomes, with type, count and masks known.
+
+    \b
+    supcam compose --drawn --sheet sheet.png
+    supcam compose singles/ --n 5000 --output composed --types touching=1,overlapping=1
+
+    Single chromosomes are the pictures of type instance in a table, all pictures of a plain folder, or the
+    objects with one box in metaphases. The data set has numbered folders as ChrCluster (0 instance,
+    1 touching, 2 overlapping, 3 touching_overlapping), labels.csv, compositions.csv, one mask a chromosome in
+    masks/ and config.json.
+    """
+    with plain_errors():
+        from supcam.data.manifest import ManifestOptions
+        from supcam.workflows.compose import ComposePlan, read_compose_config
+        from supcam.workflows.compose import compose as run
+
+        plan = ComposePlan(
+            singles=singles,
+            drawn=drawn,
+            n=n,
+            seed=seed,
+            sheet=sheet,
+            output=output,
+            config=read_compose_config(config, types=types),
+            layout=layout,
+            options=ManifestOptions(source=source, case_rule=case_rule, pictures_folder=pictures),
+        )
+        with watched() as listener:
+            summary = run(plan, listener=listener)
+        for note in summary.notes:
+            say(note)
+        say(summary.told())
 
 
 @app.command()
@@ -200,26 +245,13 @@ def evaluate(
     roles: Annotated[
         Path | None, typer.Option(help="Table of roles: only cases that play --role are scored.")
     ] = None,
-    layout: Annotated[
-        Literal["auto", "chrcluster", "csv", "folder", "voc", "coco"],
-        typer.Option(help="How pictures and labels lie in MANIFEST."),
-    ] = "auto",
-    source: Annotated[
-        str, typer.Option(help="Where the pictures come from, as in --roles [default: the folder's name]")
-    ] = "",
-    case_rule: Annotated[
-        str,
-        typer.Option(
-            help="What names a picture's case: column, parent, stem, path, or a regular expression with one "
-            "group. [default: column for a CSV, else path]"
-        ),
-    ] = "",
-    pictures: Annotated[
-        Path | None, typer.Option(help="Folder of annotated pictures [default: beside their boxes]")
-    ] = None,
+    layout: options.LayoutOption = "auto",
+    source: options.SourceOption = "",
+    case_rule: options.CaseRuleOption = "",
+    pictures: options.PicturesOption = None,
     data: Annotated[str, typer.Option(help="Name of the data [default: its sources]")] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = 0,
-    commit: Annotated[str, typer.Option(help="Version of the code, for the report.")] = "",
+    seed: options.SeedOption = 0,
+    commit: options.CommitOption = "",
 ) -> None:
     """How well a model does on labelled pictures.
 
@@ -266,8 +298,8 @@ def pool(
     max_error: Annotated[
         float, typer.Option(min=0, max=1, help="Share of errors allowed among the accepted.")
     ] = 0.02,
-    seed: Annotated[int, typer.Option(min=0, help="Of groups of cases and intervals.")] = 0,
-    commit: Annotated[str, typer.Option(help="Version of the code, for the report.")] = "",
+    seed: options.SeedOption = 0,
+    commit: options.CommitOption = "",
 ) -> None:
     """One report out of several folds, and the calibration to ship.
 
@@ -312,10 +344,3 @@ def version() -> None:
             return
         card = read_card(DEFAULT_MODEL)
         typer.echo(f"model {card.name} {card.version}, SHA-256 {card.model_sha256}")
-
-
-def _image_config(*, polarity: PolarityChoice, page: int, max_megapixels: float) -> "ImageConfig":
-    from supcam.core.config import ImageConfig, parse_config
-
-    values = {"polarity": polarity.value, "page": page, "max_megapixels": max_megapixels}
-    return parse_config(ImageConfig, values, where="options")

@@ -1,0 +1,56 @@
+"""Options that several commands share, or that are long to say: their types and what their help tells."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from supcam.core.config import ImageConfig, parse_config
+
+
+class PolarityChoice(StrEnum):
+    """How stain shows in the pictures."""
+
+    AUTO = "auto"
+    BRIGHT_FIELD = "bright_field"
+    FLUORESCENCE = "fluorescence"
+
+
+PolarityOption = Annotated[
+    PolarityChoice, typer.Option(help="Dark stain on bright ground, or the other way round.")
+]
+PageOption = Annotated[int, typer.Option(help="Page of files with several, from 0.")]
+MegapixelsOption = Annotated[float, typer.Option(help="Larger pictures are refused unread.")]
+JsonOption = Annotated[Path | None, typer.Option(help="The same as JSON, with model and errors.")]
+ErrorsOption = Annotated[
+    Path | None, typer.Option(help="CSV of what failed [default: <output>.errors.csv, if any]")
+]
+ModelOption = Annotated[Path | None, typer.Option(help="Model folder [default: the one that came along]")]
+BatchSizeOption = Annotated[int, typer.Option(min=1, max=64, help="Pictures the network reads at once.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, max=1024, help="[default: all cores]")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
+CommitOption = Annotated[str, typer.Option(help="Version of the code, for the report.")]
+LayoutOption = Annotated[
+    Literal["auto", "chrcluster", "csv", "folder", "voc", "coco"],
+    typer.Option(help="How pictures and labels lie on disk."),
+]
+SourceOption = Annotated[
+    str, typer.Option(help="Where the pictures come from, as in --roles [default: the folder's name]")
+]
+CaseRuleOption = Annotated[
+    str,
+    typer.Option(
+        help="What names a picture's case: column, parent, stem, path, or a regular expression with one "
+        "group. [default: column for a CSV, else path]"
+    ),
+]
+PicturesOption = Annotated[
+    Path | None, typer.Option(help="Folder of annotated pictures [default: beside their boxes]")
+]
+
+
+def image_config(*, polarity: PolarityChoice, page: int, max_megapixels: float) -> ImageConfig:
+    """The reader's configuration behind the three options. Raises ``ConfigError``."""
+    values = {"polarity": polarity.value, "page": page, "max_megapixels": max_megapixels}
+    return parse_config(ImageConfig, values, where="options")
