@@ -298,6 +298,7 @@ def pool(
     max_error: Annotated[
         float, typer.Option(min=0, max=1, help="Share of errors allowed among the accepted.")
     ] = 0.02,
+    prior: options.PriorOption = None,
     seed: options.SeedOption = 0,
     commit: options.CommitOption = "",
 ) -> None:
@@ -319,6 +320,7 @@ def pool(
             output=output,
             calibration=calibrate,
             max_error=max_error,
+            prior=prior,
             seed=seed,
             command=shlex.join(["supcam", *sys.argv[1:]]),
             commit=commit,

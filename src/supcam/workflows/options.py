@@ -29,6 +29,13 @@ ErrorsOption = Annotated[
 ModelOption = Annotated[Path | None, typer.Option(help="Model folder [default: the one that came along]")]
 BatchSizeOption = Annotated[int, typer.Option(min=1, max=64, help="Pictures the network reads at once.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, max=1024, help="[default: all cores]")]
+PriorOption = Annotated[
+    tuple[float, float, float, float] | None,
+    typer.Option(
+        help="Frequency in use over frequency in training of instance, touching, overlapping and "
+        "touching_overlapping, as four numbers; with --calibrate."
+    ),
+]
 SeedOption = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
 CommitOption = Annotated[str, typer.Option(help="Version of the code, for the report.")]
 LayoutOption = Annotated[

@@ -28,7 +28,8 @@ class PoolPlan:
     """What is pooled, and where it goes.
 
     ``evaluations`` are folders that ``supcam evaluate`` wrote. ``calibration`` is the file for a calibration
-    with at most ``max_error`` wrong answers (a share) among the accepted; ``None`` fits none. ``seed`` deals
+    with at most ``max_error`` wrong answers (a share) among the accepted; ``None`` fits none. ``prior`` is
+    the frequency of each type in use over that in training, and goes into the calibration. ``seed`` deals
     cases into groups and draws the intervals. ``command`` and ``commit`` go into the report as they are.
     """
 
@@ -36,6 +37,7 @@ class PoolPlan:
     output: Path
     calibration: Path | None = None
     max_error: float = 0.02
+    prior: tuple[float, float, float, float] | None = None
     seed: int = 0
     n_resamples: int = N_RESAMPLES
     command: str = ""
@@ -135,7 +137,7 @@ def _check_logits(parts: Sequence[_Part], *, pooled: PredictionTable) -> None:
 
 def _calibrated(table: PredictionTable, *, plan: PoolPlan) -> tuple[Calibration, PredictionTable]:
     """The calibration for use, and the table for the figures, in which no case is judged by itself."""
-    settings = CalibrationPlan(max_error=plan.max_error)
+    settings = CalibrationPlan(max_error=plan.max_error, prior_ratio=plan.prior)
     roles = tuple(sorted({str(fold) for fold in table.folds}))
     fitted = calibrate(table, fitted_on=roles, rng=np.random.default_rng(plan.seed), plan=settings)
     crossed = cross_calibrate(table, rng=np.random.default_rng(plan.seed), plan=settings)
