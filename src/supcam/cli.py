@@ -198,6 +198,7 @@ def export(
         list[str] | None,
         typer.Option(help="Crops (file, folder, pattern) on which it must agree with torch; repeatable."),
     ] = None,
+    average_with: options.AverageOption = None,
     full_weights: Annotated[
         bool, typer.Option("--full-weights", help="Store float32, twice as large as float16.")
     ] = False,
@@ -224,7 +225,7 @@ def export(
             pictures=find_inputs(compare).names if compare else (),
             half_weights=not full_weights,
         )
-        report = run(checkpoint, output=output, plan=plan)
+        report = run(checkpoint, output=output, plan=plan, average_with=average_with or ())
         say(report.told())
 
 

@@ -16,6 +16,7 @@ from supcam.learn.checkpoints import (
     AtomicCheckpointIO,
     State,
     load_averaged,
+    load_mean,
     load_network,
     read_checkpoint,
     require_plain,
@@ -110,6 +111,30 @@ def test_network_is_the_averaged_one_in_eval_mode(tmp_path: Path) -> None:
     assert not any(module.training for module in loaded.network.modules())
     assert not any(parameter.requires_grad for parameter in loaded.network.parameters())
     assert (loaded.step, loaded.data_hash, loaded.recipe) == (12, "stripes", tiny_recipe())
+
+
+def test_mean_of_several_checkpoints_is_the_mean_of_each_weight(tmp_path: Path) -> None:
+    paths = [written(tmp_path / str(seed), checkpoint(average=seed)) for seed in (1, 2, 3)]
+    loaded = load_mean(paths)
+    states = [Network(tiny_recipe().network, seed=seed).state_dict() for seed in (1, 2, 3)]
+    for name, value in loaded.network.state_dict().items():
+        expected = sum(state[name].to(torch.float64) for state in states) / 3
+        torch.testing.assert_close(value.to(torch.float64), expected, msg=name)
+    assert loaded.averaged_with == (tiny_recipe(), tiny_recipe())
+    assert not any(module.training for module in loaded.network.modules())
+
+
+def test_mean_of_one_checkpoint_is_itself(tmp_path: Path) -> None:
+    path = written(tmp_path, checkpoint())
+    assert same(dict(load_mean([path]).network.state_dict()), dict(load_network(path).network.state_dict()))
+
+
+def test_networks_that_see_another_input_are_not_averaged(tmp_path: Path) -> None:
+    other = checkpoint()
+    other[OWN_KEY]["recipe"]["crop"]["width_px"] = 9.5
+    paths = [written(tmp_path / "a", checkpoint()), written(tmp_path / "b", other)]
+    with pytest.raises(TrainingError, match="crop"):
+        load_mean(paths)
 
 
 def test_averaged_weights_are_taken_over(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -51,8 +52,8 @@ class TestExtends:
 
 def test_committed_recipes_leave_their_fold_out() -> None:
     folder = Path(__file__).parents[2] / "experiments"
-    for fold in range(1, 6):
-        data = read_recipe(folder / f"first_fold{fold}.toml").data
+    for fold, name in itertools.product(range(1, 6), ("first", "first_even")):
+        data = read_recipe(folder / f"{name}_fold{fold}.toml").data
         train = data["train"]
         assert isinstance(train, list)
         assert f"cci:fold{fold}" not in train

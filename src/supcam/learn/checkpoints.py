@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,6 +34,7 @@ class LoadedNetwork:
     recipe: Recipe
     data_hash: str
     step: int
+    averaged_with: tuple[Recipe, ...] = ()
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -156,3 +158,35 @@ def load_network(path: Path) -> LoadedNetwork:
     return LoadedNetwork(
         network=network, recipe=recipe, data_hash=own["data_hash"], step=checkpoint["global_step"]
     )
+
+
+def load_mean(paths: Sequence[Path]) -> LoadedNetwork:
+    """The network whose weights are the mean over several checkpoints, ready to use.
+
+    Runs that began with the same weights may be averaged (Wortsman et al., 2022, "model soups"): the mean is
+    one network, as fast as any of them. Recipe and hash are those of the first; ``averaged_with`` holds the
+    recipes of the others. Raises ``TrainingError`` when the networks or their inputs differ.
+    """
+    first, *others = [load_network(path) for path in paths]
+    for path, other in zip(paths[1:], others, strict=True):
+        _require_same_input(first.recipe, other.recipe, where=path)
+    states = [one.network.state_dict() for one in (first, *others)]
+    mean = {
+        name: torch.stack([state[name] for state in states]).mean(dim=0)
+        if value.is_floating_point()
+        else value
+        for name, value in states[0].items()
+    }
+    first.network.load_state_dict(mean)
+    return replace(first, averaged_with=tuple(other.recipe for other in others))
+
+
+def _require_same_input(one: Recipe, other: Recipe, *, where: Path) -> None:
+    for name in ("network", "crop", "foreground"):
+        if getattr(one, name) != getattr(other, name):
+            raise TrainingError(
+                f"another [{name}] than in the first checkpoint",
+                expected="networks of one kind that see the same input",
+                remedy="average runs of recipes that differ in nothing but training and data",
+                where=where,
+            )

@@ -16,7 +16,7 @@ from torch import nn
 from supcam.core.config import DataConfig, ImageConfig, parse_config, read_toml
 from supcam.core.types import BundleError, ClusterType, Polarity
 from supcam.data.synthesis import draw_cluster, to_grey
-from supcam.learn.checkpoints import LoadedNetwork, load_network
+from supcam.learn.checkpoints import LoadedNetwork, load_mean
 from supcam.pack.bundle import ImageLike, Pictures, Session, load_model, open_session, read_crop
 from supcam.pack.card import Calibration, Card, CardText, CardWords, Comparison, HeadsTrained
 from supcam.pack.comparison import EXACT_TOLERANCE, HALF_TOLERANCE, Trained, compare, run_batches
@@ -101,16 +101,19 @@ def read_plan(
     )
 
 
-def export(checkpoint: Path, *, output: Path, plan: ExportPlan | None = None) -> ExportReport:
+def export(
+    checkpoint: Path, *, output: Path, plan: ExportPlan | None = None, average_with: Sequence[Path] = ()
+) -> ExportReport:
     """The bundle of a checkpoint's averaged weights, in the new folder ``output``.
 
-    Raises ``TrainingError`` for a file that is no checkpoint, ``ImageError`` for a picture to compare on
-    that cannot be read, ``BundleError`` when ``output`` exists or the shipped network differs from the
-    trained one.
+    ``average_with`` are checkpoints of other runs from the same start, averaged in (``load_mean``). Raises
+    ``TrainingError`` for a file that is no checkpoint and for networks that cannot be averaged,
+    ``ImageError`` for a picture to compare on that cannot be read, ``BundleError`` when ``output`` exists or
+    the shipped network differs from the trained one.
     """
     refuse_existing(output)
     plan = plan or ExportPlan()
-    loaded = load_network(checkpoint)
+    loaded = load_mean([checkpoint, *average_with])
     return export_network(loaded.network, output=output, text=text_of(loaded, words=plan.words), plan=plan)
 
 
@@ -166,6 +169,11 @@ def text_of(loaded: LoadedNetwork, *, words: CardWords) -> CardText:
     """What the card says about a trained network: the maker's words, and the recipe it was trained by."""
     recipe = loaded.recipe
     training = recipe.model_dump(mode="json", exclude={"network", "crop", "foreground"})
+    if loaded.averaged_with:
+        training["averaged_with"] = [
+            other.model_dump(mode="json", include={"train", "data", "composition", "views"})
+            for other in loaded.averaged_with
+        ]
     has_debris = float(str(recipe.data.get("debris_share", DataConfig().debris_share))) > 0
     hashes = words.data.hashes | {"training data": loaded.data_hash}
     return CardText(

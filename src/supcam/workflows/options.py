@@ -36,6 +36,10 @@ PriorOption = Annotated[
         "touching_overlapping, as four numbers; with --calibrate."
     ),
 ]
+AverageOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="Checkpoint of another run from the same start, averaged in; repeatable."),
+]
 SeedOption = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
 CommitOption = Annotated[str, typer.Option(help="Version of the code, for the report.")]
 LayoutOption = Annotated[
