@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.drawn_pieces import bar_piece, drawn_pieces, meetings
 
 from supcam.core.types import ClusterType, Mask
-from supcam.data.piece import Cast, Pose, cast, signed_depth
+from supcam.data.piece import Cast, Pose, cast
 from supcam.data.placement import (
     Contact,
     Limits,
@@ -97,7 +97,7 @@ def test_two_contacts_of_one_pair_are_both_told() -> None:
     legs[5:15, 5:75] = True
     legs[5:55, 5:17] = True
     legs[5:29, 63:75] = True
-    horseshoe = replace(bar, core=legs, ends=np.zeros_like(legs), depth=signed_depth(legs))
+    horseshoe = replace(bar, core=legs)
     body = Placed(horseshoe, 0, 0)
     across = put(bar, row=35, column=40)
     assert relation_at(across, body, limits=LIMITS) is BOTH

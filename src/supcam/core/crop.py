@@ -122,7 +122,7 @@ def fit_scale(long_side_px: float, *, width_px: float, config: CropConfig) -> fl
 
 def mask_box(mask: Mask) -> Box:
     """The smallest box around the True pixels of ``mask``, which has at least one."""
-    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
     return Box(top=top, left=left, bottom=top + height, right=left + width)
 
 

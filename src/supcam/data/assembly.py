@@ -297,12 +297,17 @@ def _added(stains: Sequence[Square], *, share: float) -> Square:
     """Stains laid on each other: the strongest, and ``share`` of what the others add (1: all of it)."""
     if len(stains) == 1:
         return stains[0]
-    stack = np.stack(stains)
-    strongest = stack.max(axis=0)
-    return np.asarray(strongest + np.float32(share) * (stack.sum(axis=0) - strongest))
+    strongest, total = stains[0], stains[0]
+    for stain in stains[1:]:
+        strongest, total = np.maximum(strongest, stain), total + stain
+    return np.asarray(strongest + np.float32(share) * (total - strongest))
 
 
 def is_one_piece(stain: Square, *, threshold: float) -> bool:
     """Whether all that is above ``threshold``, specks aside, hangs together."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats((stain > threshold).astype(np.uint8), connectivity=8)
+    above = np.asarray(stain > threshold)
+    part = above[mask_box(above).slices].view(np.uint8)
+    if not part.size:
+        return False
+    _, _, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
     return int((stats[1:, cv2.CC_STAT_AREA] >= _SPECK_PX).sum()) == 1

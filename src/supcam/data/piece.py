@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -43,20 +45,28 @@ class Piece:
     n_chromosomes: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Cast:
-    """A piece drawn at a scale and angle: its arrays share one shape; ``depth`` is the signed distance.
+    """A piece drawn at a scale and angle; all its arrays have the shape of ``core``, and are drawn when used.
 
-    ``depth`` is positive inside the core (pixels from its edge) and negative outside; ``matrix`` leads from
-    the piece's pixels to the cast's.
+    ``matrix`` leads from the piece's pixels to the cast's.
     """
 
     piece: Piece
     matrix: Matrix
     core: Mask
-    ends: Mask
-    depth: Depth
     width_px: float
+
+    @cached_property
+    def ends(self) -> Mask:
+        """The parts of the core that are near a tip."""
+        drawn = cv2.warpAffine(self.piece.ends, self.matrix, self.core.shape[::-1], flags=cv2.INTER_NEAREST)
+        return np.asarray((drawn > 127) & self.core)
+
+    @cached_property
+    def depth(self) -> Depth:
+        """The signed distance: positive inside the core (pixels from its edge) and negative outside."""
+        return signed_depth(self.core)
 
     @property
     def stain(self) -> Stain:
@@ -154,17 +164,27 @@ def _steps_from(core: Mask, seed: tuple[int, int]) -> Float32[np.ndarray, "heigh
 
 def cast(piece: Piece, *, pose: Pose, shift: tuple[float, float] = (0.0, 0.0)) -> Cast:
     """``piece`` drawn in ``pose``, moved by ``shift`` (x, y), a part of a pixel."""
-    cos, sin = pose.scale * np.cos(pose.angle_rad), pose.scale * np.sin(pose.angle_rad)
+    cos = pose.scale * float(np.cos(pose.angle_rad))
+    sin = pose.scale * float(np.sin(pose.angle_rad))
     mirror = -1.0 if pose.mirrored else 1.0
-    linear = np.array([[cos * mirror, sin], [-sin * mirror, cos]])
-    height, width = piece.core.shape
-    corners = linear @ np.array([[0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1]], float)
-    low, high = corners.min(axis=1), corners.max(axis=1)
-    matrix = np.empty((2, 3))
-    matrix[:, :2] = linear
-    matrix[:, 2] = _BEFORE_PX - low + shift
-    columns, rows = np.ceil(high - low + _BEFORE_PX + _AFTER_PX).astype(int).tolist()
-    return _drawn(piece, matrix, (rows, columns), scale=pose.scale)
+    right, down = piece.core.shape[1] - 1, piece.core.shape[0] - 1
+    x_low, x_high = _span(cos * mirror * right, sin * down)
+    y_low, y_high = _span(-sin * mirror * right, cos * down)
+    matrix = np.array(
+        [
+            [cos * mirror, sin, _BEFORE_PX - x_low + shift[0]],
+            [-sin * mirror, cos, _BEFORE_PX - y_low + shift[1]],
+        ]
+    )
+    room = _BEFORE_PX + _AFTER_PX
+    size = (math.ceil(y_high - y_low + room), math.ceil(x_high - x_low + room))
+    return _drawn(piece, matrix, size, scale=pose.scale)
+
+
+def _span(one_side: float, other_side: float) -> tuple[float, float]:
+    """The lowest and highest coordinate of a rectangle's corners, the first of which is at 0."""
+    corners = (0.0, one_side, other_side, one_side + other_side)
+    return min(corners), max(corners)
 
 
 def recast(one: Cast, *, matrix: Matrix, size: tuple[int, int]) -> Cast:
@@ -175,15 +195,7 @@ def recast(one: Cast, *, matrix: Matrix, size: tuple[int, int]) -> Cast:
 
 def _drawn(piece: Piece, matrix: Matrix, size: tuple[int, int], *, scale: float) -> Cast:
     core = cv2.warpAffine(piece.core, matrix, size[::-1], flags=cv2.INTER_LINEAR) > 127
-    ends = cv2.warpAffine(piece.ends, matrix, size[::-1], flags=cv2.INTER_NEAREST) > 127
-    return Cast(
-        piece=piece,
-        matrix=matrix,
-        core=core,
-        ends=ends & core,
-        depth=signed_depth(core),
-        width_px=piece.width_px * scale,
-    )
+    return Cast(piece=piece, matrix=matrix, core=core, width_px=piece.width_px * scale)
 
 
 def signed_depth(core: Mask) -> Depth:

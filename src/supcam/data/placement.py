@@ -24,7 +24,7 @@ Areas = Float32[np.ndarray, "rows columns"]
 Spectrum = Float32[np.ndarray, "padded_rows padded_columns"]
 Coarse = Bool[np.ndarray, "coarse_height coarse_width"]
 _STRIDE = 2
-_SOME = 0.5 * _STRIDE**2
+_SOME = 0.5
 _NEAR_PX = 1.5
 """Bodies that come as near to the wanted depth as this are in contact."""
 
@@ -136,8 +136,8 @@ class _Meeting:
     """
 
     def __init__(self, scene: Scene, body: Cast, *, wish: Wish) -> None:
-        near = np.asarray(scene.depth > wish.depth_px - _NEAR_PX)
-        core = _turned(body.core)
+        least_px = 0.0 if wish.relation is ClusterType.OVERLAPPING else wish.depth_px - _NEAR_PX
+        near, core = np.asarray(scene.depth > least_px), _turned(body.core)
         # Contacts of equal length are told apart by rounding: uncut, a seed goes on drawing what it drew.
         is_whole = wish.contact is Contact.SIDE_BY_SIDE
         place, box = (_frame(mask, is_whole=is_whole) for mask in (near, core))
@@ -168,11 +168,11 @@ class _Meeting:
         return np.asarray(cv2.dft(padded, nonzeroRows=mask.shape[0]))
 
     def areas(self, *pairs: tuple[Spectrum, Spectrum]) -> Areas:
-        """The area in pixels that each pair of masks shares at every shift, summed over the pairs."""
+        """How many coarse pixels each pair of masks shares at every shift, summed over the pairs."""
         products = [cv2.mulSpectrums(mask, partner, 0) for mask, partner in pairs]
         product = products[0] if len(products) == 1 else np.add(*products)
         area = cv2.dft(product, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE, nonzeroRows=self._shape[0])
-        return np.asarray(area[: self._shape[0], : self._shape[1]] * np.float32(_STRIDE**2))
+        return np.asarray(area[: self._shape[0], : self._shape[1]])
 
     def on_all_shifts(self, shifts: Shifts) -> Bool[np.ndarray, "all_rows all_columns"]:
         whole = np.zeros(self._all, np.bool_)
@@ -200,7 +200,7 @@ def _touches(meeting: _Meeting, *, wish: Wish) -> Shifts:
     contact = meeting.areas((known, meeting.core))
     touch = (deeper < _SOME) & (contact > _SOME)
     if wish.contact is Contact.SIDE_BY_SIDE:
-        return _longest(touch, contact, least=1.5 * meeting.width_px)
+        return _longest(touch, contact, least=1.5 * meeting.width_px / _STRIDE**2)
     scene_end = meeting.areas((meeting.spectrum(near & meeting.scene_near_ends), meeting.core)) > _SOME
     body_end = meeting.areas((known, meeting.ends)) > _SOME
     if wish.contact is Contact.END_TO_END:
@@ -211,13 +211,13 @@ def _touches(meeting: _Meeting, *, wish: Wish) -> Shifts:
 
 
 def _longest(touch: Shifts, contact: Areas, *, least: float) -> Shifts:
-    """The touches over at least ``least`` pixels; of them those in the upper half of the range."""
+    """The touches over at least ``least`` coarse pixels; of them those in the upper half of the range."""
     length = np.where(touch, contact, 0)
     return np.asarray(touch & (length >= max(least, 0.5 * float(length.max()))))
 
 
 def _overlaps(meeting: _Meeting, *, contact: Contact, limits: Limits) -> Shifts:
-    square = meeting.width_px**2
+    square = (meeting.width_px / _STRIDE) ** 2
     deep = _deep(
         meeting.depth,
         meeting.scene_ends,
