@@ -248,7 +248,7 @@ def test_a_confidence_at_the_threshold_is_accepted(model: Model) -> None:
 
 
 def test_a_higher_temperature_doubts_more(model: Model) -> None:
-    warm = dataclasses.replace(model, calibration=Calibration(temperature=5.0))
+    warm = dataclasses.replace(model, calibration=Calibration(temperature=100.0))
     assert warm.predict([draw_crop()])[0].confidence < model.predict([draw_crop()])[0].confidence
 
 
@@ -257,7 +257,8 @@ def test_untrained_heads_do_not_speak(model: Model) -> None:
     quiet = dataclasses.replace(model, card=model.card.model_copy(update={"heads_trained": heads}))
     for prediction in quiet.predict([draw_crop(seed=seed) for seed in range(5)]):
         assert prediction.chromosome_probability is None
-        assert prediction.n_chromosomes == (1 if prediction.label is ClusterType.INSTANCE else 2)
+        assert prediction.label is not None
+        assert prediction.n_chromosomes == (1, 2, 2, 3)[prediction.label]
 
 
 def test_an_object_that_is_no_chromosome_is_rejected_only_where_a_threshold_says_so(model: Model) -> None:
