@@ -122,7 +122,9 @@ cases_of_a_source = st.lists(
 class TestDrawing:
     @given(cases=cases_of_a_source, seed=st.integers(0, 9), n_sides=st.integers(1, 5))
     @settings(deadline=None)
-    def test_sides_differ_by_two_cases_at_most(self, cases: list[CaseCensus], seed: int, n_sides: int) -> None:
+    def test_sides_differ_by_two_cases_at_most(
+        self, cases: list[CaseCensus], seed: int, n_sides: int
+    ) -> None:
         rows = deal_evenly(cases, sides=ROLES[:n_sides], seed=seed)
         assert sorted(row.case for row in rows) == sorted(case.case for case in cases)
         sizes = Counter(row.role for row in rows)
