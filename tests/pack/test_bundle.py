@@ -247,7 +247,8 @@ def test_a_confidence_at_the_threshold_is_accepted(model: Model) -> None:
     assert above.predict([draw_crop()])[0].decision is Decision.REVIEW
 
 
-def test_a_higher_temperature_doubts_more(model: Model) -> None:
+def test_the_highest_temperature_doubts_more(model: Model) -> None:
+    """Not every higher one does: the types' shares of the possible counts come to weigh more."""
     warm = dataclasses.replace(model, calibration=Calibration(temperature=100.0))
     assert warm.predict([draw_crop()])[0].confidence < model.predict([draw_crop()])[0].confidence
 

@@ -245,10 +245,11 @@ def deal_evenly(cases: Sequence[CaseCensus], *, sides: Sequence[str], seed: int)
         totals.update(case.n_by_type)
     held = {side: Counter[str]() for side in sides}
     n_cases = dict.fromkeys(sides, 0)
+    share, n_larger = divmod(len(cases), len(sides))
     rows: list[CaseRole] = []
     for case in sorted(_shuffled(cases, seed=seed), key=lambda each: -_rarity(each.n_by_type, totals)):
-        fewest = min(n_cases.values())
-        open_sides = [s for s in sides if n_cases[s] < -(-len(cases) // len(sides)) or n_cases[s] == fewest]
+        room = share + (sum(n > share for n in n_cases.values()) < n_larger)
+        open_sides = [s for s in sides if n_cases[s] < room]
         side = min(open_sides, key=lambda s: (_growth(case.n_by_type, held[s], totals), n_cases[s]))
         held[side].update(case.n_by_type)
         n_cases[side] += 1
