@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from supcam.core.config import CropConfig, ForegroundConfig
-from supcam.core.foreground import Foreground, chromosome_width, segmentation_mask, typical_stain
+from supcam.core.foreground import Foreground, chromosome_width, grown, segmentation_mask, typical_stain
 from supcam.core.types import Box, ImageError, Mask, Region, Stain
 
 Matrix = Float[np.ndarray, "2 3"]
@@ -39,7 +39,7 @@ def region_from_crop(stain: Stain, *, outside: Mask | None, config: ForegroundCo
         raise ImageError(
             "no object", expected="one chromosome or cluster", remedy="check the crop and its polarity"
         )
-    body = np.asarray(stain > config.width_level * typical) & _grown(chosen, radius_px=2)
+    body = np.asarray(stain > config.width_level * typical) & grown(chosen, radius_px=2)
     width = chromosome_width(body)
     return cut_region(stain, mask=chosen, others=mask & ~chosen, width_px=max(width, 1.0))
 
@@ -74,23 +74,14 @@ def region_of_object(foreground: Foreground, index: int) -> Region:
     return replace(region, box=wide)
 
 
-def _grown(mask: Mask, *, radius_px: int) -> Mask:
-    """``mask`` with everything within ``radius_px`` of it."""
-    return cv2.dilate(mask.astype(np.uint8), _disc(radius_px)).astype(bool)
-
-
 def cut_region(stain: Stain, *, mask: Mask, others: Mask, width_px: float) -> Region:
     """``stain`` inside ``mask`` and its rim, 0 elsewhere and where ``others`` begin; size unchanged."""
-    keep = _grown(mask, radius_px=max(2, round(RIM_SHARE * width_px)))
+    keep = grown(mask, radius_px=max(2, round(RIM_SHARE * width_px)))
     if others.any():
-        keep &= mask | ~_grown(others, radius_px=1)
+        keep &= mask | ~grown(others, radius_px=1)
     height, width = stain.shape
     kept = np.where(keep, stain, np.float32(0))
     return Region(stain=kept, mask=mask, box=Box(0, 0, height, width), width_px=width_px)
-
-
-def _disc(radius: int) -> np.ndarray:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
 
 
 def network_input(region: Region, *, config: CropConfig) -> Square:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, UInt8
 
 from supcam.core.config import ForegroundConfig
 from supcam.core.types import Box, ImageError, Mask, Stain
@@ -100,7 +100,7 @@ def solid(mask: Mask, *, radius_px: int, hole_px: int) -> Mask:
     For the mask of one object: neighbours would be closed into each other.
     """
     padded = cv2.copyMakeBorder(mask.astype(np.uint8), *(radius_px,) * 4, cv2.BORDER_CONSTANT, value=0)
-    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, _disc(radius_px))
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc(radius_px))
     body = closed[radius_px : radius_px + mask.shape[0], radius_px : radius_px + mask.shape[1]].astype(bool)
     return _without_holes(body, hole_px=hole_px)
 
@@ -114,8 +114,15 @@ def _without_holes(mask: Mask, *, hole_px: int) -> Mask:
     return np.asarray(mask | small[labels[1:-1, 1:-1]])
 
 
-def _disc(radius: int) -> np.ndarray:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+def grown(mask: Mask, *, radius_px: int) -> Mask:
+    """``mask`` with everything within ``radius_px`` of it."""
+    return cv2.dilate(mask.astype(np.uint8), disc(radius_px)).astype(bool)
+
+
+def disc(radius_px: int) -> UInt8[np.ndarray, "side side"]:
+    """The kernel that reaches ``radius_px`` in every direction, for OpenCV's morphology."""
+    side = 2 * radius_px + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
 def chromosome_width(mask: Mask) -> float:

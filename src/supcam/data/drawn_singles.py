@@ -9,7 +9,7 @@ import numpy as np
 from supcam.core.config import ForegroundConfig, ImageConfig
 from supcam.core.crop import region_from_crop
 from supcam.core.image import grey_from_array, to_stain
-from supcam.core.types import ClusterType, Region
+from supcam.core.types import ClusterType, Region, Stain
 from supcam.data.drawing import Preparation
 from supcam.data.synthesis import SynthesisConfig, draw_chromosome, draw_preparation, to_grey
 
@@ -42,7 +42,12 @@ def draw_singles(plan: DrawnSingles, *, seed: int) -> tuple[Region, ...]:
 
 def _draw_single(plan: DrawnSingles, *, slide: Preparation, rng: np.random.Generator) -> Region:
     drawn = draw_chromosome(rng, config=plan.synthesis, preparation=slide)
-    picture = to_grey(np.pad(drawn.stain, _RIM_PX), rng=rng, config=plan.synthesis)
-    stain = to_stain(grey_from_array(picture, config=plan.image), config=plan.image)
-    region = region_from_crop(stain, outside=None, config=plan.foreground)
+    region = photograph(drawn.stain, plan=plan, rng=rng)
     return replace(region, width_px=slide.width_px, source=SOURCE, type=ClusterType.INSTANCE, n_chromosomes=1)
+
+
+def photograph(stain: Stain, *, plan: DrawnSingles, rng: np.random.Generator) -> Region:
+    """The object that is found in an 8-bit picture of a drawing (illumination, noise), read like a crop."""
+    picture = to_grey(np.pad(stain, _RIM_PX), rng=rng, config=plan.synthesis)
+    grey = grey_from_array(picture, config=plan.image)
+    return region_from_crop(to_stain(grey, config=plan.image), outside=None, config=plan.foreground)

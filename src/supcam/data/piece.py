@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from supcam.core.config import ForegroundConfig
-from supcam.core.crop import mask_box, resample
-from supcam.core.foreground import core_mask, solid
+from supcam.core.crop import RIM_SHARE, mask_box, resample
+from supcam.core.foreground import core_mask, grown, solid
 from supcam.core.types import ClusterType, Mask, Region, Stain
 
 Bytes = UInt8[np.ndarray, "height width"]
@@ -89,11 +89,11 @@ def prepare(region: Region, *, config: ForegroundConfig) -> Piece | None:
     if total <= 0 or region.type is None:
         return None
     level = float(np.einsum("ij,ij->", region.stain, region.stain)) / total
-    above = core_mask(region.stain, typical=level, config=config) & _grown(region.mask)
+    above = core_mask(region.stain, typical=level, config=config) & grown(region.mask, radius_px=1)
     core = solid(above, radius_px=max(2, round(0.3 * region.width_px)), hole_px=60)
     if core.sum() < 30:
         return None
-    box = mask_box(_grown(region.mask | core, radius=max(2, round(0.35 * region.width_px))))
+    box = mask_box(grown(region.mask | core, radius_px=max(2, round(RIM_SHARE * region.width_px))))
     core, stain = core[box.slices], region.stain[box.slices]
     return Piece(
         stain=np.ascontiguousarray(stain),
@@ -110,11 +110,6 @@ def prepare(region: Region, *, config: ForegroundConfig) -> Piece | None:
 
 def _bytes(mask: Mask) -> Bytes:
     return mask.astype(np.uint8) * np.uint8(255)
-
-
-def _grown(mask: Mask, *, radius: int = 1) -> Mask:
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
 
 
 def _axis(core: Mask) -> float:
@@ -155,10 +150,10 @@ def _steps_from(core: Mask, seed: tuple[int, int]) -> Float32[np.ndarray, "heigh
     kernels = (np.ones((3, 3), np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
     for step in range(4 * sum(core.shape)):
         steps[(front > 0) & (steps < 0)] = step
-        grown = np.bitwise_and(cv2.dilate(front, kernels[step % 2]), body, dtype=np.uint8)
-        if np.array_equal(grown, front):
+        wider = np.bitwise_and(cv2.dilate(front, kernels[step % 2]), body, dtype=np.uint8)
+        if np.array_equal(wider, front):
             break
-        front = grown
+        front = wider
     return steps
 
 

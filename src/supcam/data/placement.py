@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from supcam.core.crop import mask_box
+from supcam.core.foreground import grown
 from supcam.core.types import Box, ClusterType, Mask
 from supcam.data.piece import FAR_PX, Cast, Depth
 
@@ -158,9 +159,7 @@ class _Meeting:
     @property
     def scene_near_ends(self) -> Mask:
         """The ends of the scene's bodies with what lies just outside them."""
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-        grown = cv2.dilate(self._scene.ends.view(np.uint8), kernel)
-        return np.asarray(grown[self._place.slices] > 0)
+        return grown(self._scene.ends, radius_px=2)[self._place.slices]
 
     def spectrum(self, mask: Mask) -> Spectrum:
         padded = np.zeros(self._size, np.float32)

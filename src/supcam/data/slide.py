@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-import cv2
 import numpy as np
 from jaxtyping import Bool
 
 from supcam.core.crop import mask_box
+from supcam.core.foreground import grown
 from supcam.core.types import Box, ClusterType, CompositionError, Mask, Stain
 
 Masks = Bool[np.ndarray, "bodies height width"]
@@ -110,9 +110,7 @@ class Slide:
 
 def _grown(mask: Mask, *, by_px: int) -> Bool[np.ndarray, "grown_height grown_width"]:
     """``mask`` grown by ``by_px`` in all directions, on a canvas that is larger by as much on each side."""
-    padded = cv2.copyMakeBorder(mask.astype(np.uint8), *(by_px,) * 4, cv2.BORDER_CONSTANT, value=0)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * by_px + 1, 2 * by_px + 1))
-    return cv2.dilate(padded, kernel).astype(np.bool_)
+    return grown(np.pad(mask, by_px), radius_px=by_px)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,20 +8,19 @@ import numpy as np
 from pydantic import Field
 
 from supcam.core.config import StageConfig, parse_config
-from supcam.core.crop import network_input, region_from_crop
-from supcam.core.image import grey_from_array, to_stain
+from supcam.core.crop import network_input
 from supcam.core.types import ClusterType, Region, Stain
 from supcam.data.clutter import draw_debris
 from supcam.data.drawing import Preparation
+from supcam.data.drawn_singles import DrawnSingles, photograph
 from supcam.data.harvest import EMPTY, Harvest
-from supcam.data.synthesis import SynthesisConfig, draw_chromosome, draw_cluster, draw_preparation, to_grey
+from supcam.data.synthesis import SynthesisConfig, draw_chromosome, draw_cluster, draw_preparation
 from supcam.learn.batches import Example, TrainingSources
 from supcam.learn.recipe import Recipe
 from supcam.learn.sources import example_of, read_stages, source_of
 
 TABLE = "drawn"
 """The part of a recipe's table ``data`` that asks for drawn pictures."""
-_RIM_PX = 14
 _COUNTS = {
     ClusterType.INSTANCE: (1,),
     ClusterType.TOUCHING: (2, 3),
@@ -119,10 +118,9 @@ def _clusters(config: DrawnConfig, *, recipe: Recipe) -> list[Region]:
 
 
 def _photographed(stain: Stain, *, rng: np.random.Generator, recipe: Recipe, config: DrawnConfig) -> Region:
-    """The object that is found in a picture of the drawing."""
-    picture = to_grey(np.pad(stain, _RIM_PX), rng=rng, config=config.synthesis)
-    grey = grey_from_array(picture, config=recipe.image)
-    return region_from_crop(to_stain(grey, config=recipe.image), outside=None, config=recipe.foreground)
+    """The object in a picture of the drawing, read as the recipe reads."""
+    plan = DrawnSingles(synthesis=config.synthesis, image=recipe.image, foreground=recipe.foreground)
+    return photograph(stain, plan=plan, rng=rng)
 
 
 def _hash(regions: Iterable[Region], *, examples: Iterable[Example]) -> str:
