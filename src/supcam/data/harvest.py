@@ -169,8 +169,7 @@ def _sort_objects(picture: AnnotatedPicture, found: Foreground) -> Harvest:
     unsure = 0
     for index, place in enumerate(found.boxes):
         own = [box for box, owner in zip(picture.boxes, owners, strict=True) if owner == index + 1]
-        kind = _kind(place, own=own, boxes=picture.boxes)
-        if kind is None:
+        if not _fits(place, own=own, boxes=picture.boxes):
             unsure += 1
             continue
         region = _named(region_of_object(found, index), picture=picture, count=len(own))
@@ -181,20 +180,17 @@ def _sort_objects(picture: AnnotatedPicture, found: Foreground) -> Harvest:
     return Harvest(singles=tuple(singles), clusters=tuple(clusters), debris=tuple(debris), left_out=note)
 
 
-def _kind(place: Box, *, own: Sequence[Box], boxes: Sequence[Box]) -> str | None:
-    """``debris``, ``single`` or ``cluster``; None when object and boxes do not fit each other."""
+def _fits(place: Box, *, own: Sequence[Box], boxes: Sequence[Box]) -> bool:
+    """Whether an object is about as large as its own boxes together, or, without any, clear of all boxes."""
     if not own:
-        clear = all(_share_inside(place, box) <= _DEBRIS_OVERLAP for box in boxes)
-        return "debris" if clear else None
+        return all(_share_inside(place, box) <= _DEBRIS_OVERLAP for box in boxes)
     union = Box(
         top=min(box.top for box in own),
         left=min(box.left for box in own),
         bottom=max(box.bottom for box in own),
         right=max(box.right for box in own),
     )
-    if _iou(place, union) < _FIT:
-        return None
-    return "single" if len(own) == 1 else "cluster"
+    return _iou(place, union) >= _FIT
 
 
 def _named(region: Region, *, picture: AnnotatedPicture, count: int) -> Region:
