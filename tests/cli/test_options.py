@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from supcam.cli.options import PolarityChoice, image_config
 from supcam.core.types import ConfigError, Polarity
-from supcam.workflows.options import PolarityChoice, image_config
 
 
 def test_choices_are_those_of_the_reader() -> None:

@@ -18,16 +18,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from tests.commands import run_python, supcam_
 from tests.drawn_crops import draw_crop, write_crop
 from tests.tiny_bundle import write_tiny
-from typer.testing import CliRunner, Result
 
 import supcam
-from supcam import cli
 from supcam.pack import bundle as bundle_module
 from supcam.workflows.terminal import SOME_FAILED, UNUSABLE
-
-RUNNER = CliRunner()
 
 
 @pytest.fixture(scope="session")
@@ -42,10 +39,6 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def supcam_(*arguments: str | Path) -> Result:
-    return RUNNER.invoke(cli.app, [str(argument) for argument in arguments])
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -336,7 +329,7 @@ def test_a_tampered_model_is_exit_code_2(room: Path, bundle: Path, tmp_path: Pat
 # ---- other commands
 
 
-@pytest.mark.parametrize("command", ["classify", "train", "export", "evaluate", "version"])
+@pytest.mark.parametrize("command", ["classify", "compose", "train", "export", "evaluate", "pool", "version"])
 def test_every_command_has_its_help(command: str) -> None:
     result = supcam_(command, "--help")
     assert result.exit_code == 0
@@ -370,52 +363,7 @@ def test_version_without_a_model_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert "no default model" in result.stdout
 
 
-@pytest.mark.parametrize(
-    ("arguments", "missing", "extra"),
-    [
-        (["train", "r.toml", "--output", "r"], "torch", "train"),
-        (["export", "c.ckpt", "--output", "m"], "torch", "train"),
-        (["evaluate", "m", "l.csv", "--output", "s"], "matplotlib", "measure"),
-    ],
-)
-def test_a_missing_extra_is_named_with_its_command(
-    arguments: list[str], missing: str, extra: str, room: Path
-) -> None:
-    code = f"""
-import sys
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == {missing!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Missing())
-from supcam.cli import main
-sys.argv = ["supcam", *{arguments!r}]
-main()
-"""
-    done = run_python(code)
-    assert done.returncode == UNUSABLE, done.stderr
-    assert "pip install" in done.stderr
-    assert f"supcam[{extra}]" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("command", ["train", "export", "evaluate"])
-def test_missing_files_are_exit_code_2(command: str, room: Path) -> None:
-    arguments = {
-        "train": ["nowhere.toml"],
-        "export": ["nowhere.ckpt"],
-        "evaluate": ["nowhere", "nowhere.csv"],
-    }
-    result = supcam_(command, *arguments[command], "--output", "out")
-    assert result.exit_code == UNUSABLE, result.output
-    assert "supcam: error: " in result.stderr
-
-
 # ---- what a command costs
-
-
-def run_python(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
 def run_supcam(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,48 @@
+"""The terminal door: parses, calls, prints. Every command imports its errand when it is called."""
+
+import typer
+
+from supcam.cli import making, measuring, training, using
+
+_HELP = """The type and the number of chromosomes of every cluster in pictures of metaphase chromosomes.
+
+Types: instance (one chromosome), touching, overlapping, touching_overlapping.
+
+\b
+Use the model       supcam classify crops/ --output predictions.csv
+Score a model       supcam evaluate MODEL labels.csv --role report --output scores
+Pool several folds  supcam pool scores/fold1 scores/fold2 --output scores/pooled
+Compose clusters    supcam compose --drawn --sheet sheet.png
+Train one           supcam train recipe.toml --output runs/first
+Pack a trained one  supcam export runs/first/checkpoints/last.ckpt --output my-model
+
+Exit codes: 0 all well, 1 some inputs failed, 2 arguments that cannot be used.
+
+Not a medical device: for research only."""
+
+app = typer.Typer(
+    name="supcam",
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def main() -> None:
+    """The command ``supcam``."""
+    app()
+
+
+for _command in (
+    using.classify,
+    making.compose,
+    training.train,
+    training.export,
+    measuring.evaluate,
+    measuring.pool,
+    using.version,
+):
+    app.command()(_command)

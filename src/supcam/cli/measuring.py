@@ -1,0 +1,112 @@
+"""Commands that say how good a model is."""
+# ruff: noqa: PLC0415, D301
+# A command pays for its own imports and for no others; a backspace in a help text keeps its lines apart.
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from supcam.cli import options
+from supcam.workflows.terminal import plain_errors, say
+
+
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Model folder.")],
+    manifest: Annotated[
+        Path,
+        typer.Argument(metavar="MANIFEST", help="CSV with labels, labelled folders, or boxes (VOC, COCO)."),
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")] = Path(
+        "evaluation"
+    ),
+    role: Annotated[
+        str, typer.Option(help="Role of this data, for the report: select, report, fold1 ...")
+    ] = "unstated",
+    roles: Annotated[
+        Path | None, typer.Option(help="Table of roles: only cases that play --role are scored.")
+    ] = None,
+    layout: options.LayoutOption = "auto",
+    source: options.SourceOption = "",
+    case_rule: options.CaseRuleOption = "",
+    pictures: options.PicturesOption = None,
+    data: Annotated[str, typer.Option(help="Name of the data [default: its sources]")] = "",
+    seed: options.SeedOption = 0,
+    commit: options.CommitOption = "",
+) -> None:
+    """How well a model does on labelled pictures.
+
+    Needs: pip install "supcam[measure]".
+
+    \b
+    supcam evaluate my-model crops/labels.csv --role report --output scores
+    supcam evaluate my-model slides/annotations --pictures slides/images --source slides
+
+    Accuracy, per-class and mean scores, counts, calibration, intervals by case: report.json, report.md,
+    predictions.csv, figures, and a sheet of the mistakes. Metaphases with one box a chromosome are cut into
+    objects: singles, clusters of known count, and debris, which gets a table of its own (debris.csv).
+    """
+    with plain_errors():
+        from supcam.data.manifest import ManifestOptions, read_manifest
+        from supcam.data.split import read_roles
+        from supcam.pack.evaluate import EvaluationPlan
+        from supcam.pack.evaluate import evaluate as run
+
+        plan = EvaluationPlan(
+            role=role,
+            roles=read_roles(roles) if roles else None,
+            data=data,
+            seed=seed,
+            command=shlex.join(["supcam", *sys.argv[1:]]),
+            commit=commit,
+        )
+        options = ManifestOptions(source=source, case_rule=case_rule, pictures_folder=pictures)
+        listed = read_manifest(manifest, layout=layout, options=options)
+        done = run(bundle, manifest=listed, output=output, plan=plan)
+        say(f"{len(done.table)} pictures scored; report in {output}")
+
+
+def pool(
+    evaluations: Annotated[
+        list[Path], typer.Argument(metavar="EVALUATION", help="Folders that supcam evaluate wrote.")
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pooled report.")],
+    calibrate: Annotated[
+        Path | None, typer.Option(help="JSON for the calibration, as supcam export takes it.")
+    ] = None,
+    max_error: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of errors allowed among the accepted.")
+    ] = 0.02,
+    prior: options.PriorOption = None,
+    seed: options.SeedOption = 0,
+    commit: options.CommitOption = "",
+) -> None:
+    """One report out of several folds, and the calibration to ship.
+
+    Needs: pip install "supcam[measure]".
+
+    \b
+    supcam pool scores/fold1 scores/fold2 scores/select --output scores/pooled --calibrate c.json
+
+    Each evaluation is of a model that had not seen its cases; no case may be in two. With --calibrate, the
+    figures are cross-fitted: every case is read with a temperature and a threshold found on other cases.
+    """
+    with plain_errors():
+        from supcam.workflows.pool import PoolPlan, pool_evaluations
+
+        plan = PoolPlan(
+            evaluations=tuple(evaluations),
+            output=output,
+            calibration=calibrate,
+            max_error=max_error,
+            prior=prior,
+            seed=seed,
+            command=shlex.join(["supcam", *sys.argv[1:]]),
+            commit=commit,
+        )
+        done = pool_evaluations(plan)
+        say(f"{done.told()}; report in {output}")

@@ -1,0 +1,81 @@
+"""Commands that use a model."""
+# ruff: noqa: PLC0415, D301
+# A command pays for its own imports and for no others; a backspace in a help text keeps its lines apart.
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from supcam import __version__
+from supcam.cli import options
+from supcam.workflows.terminal import SOME_FAILED, plain_errors, say, watched
+
+
+def classify(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH", help="Pictures, folders (with all below), or patterns in quotes."),
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="CSV table to write.")],
+    json: options.JsonOption = None,
+    errors: options.ErrorsOption = None,
+    model: options.ModelOption = None,
+    batch_size: options.BatchSizeOption = 32,
+    threads: options.ThreadsOption = None,
+    polarity: options.PolarityOption = options.PolarityChoice.AUTO,
+    page: options.PageOption = 0,
+    max_megapixels: options.MegapixelsOption = 200.0,
+) -> None:
+    """Type and number of chromosomes, one row a picture.
+
+    \b
+    supcam classify crops/ --output predictions.csv
+    supcam classify a.png b.tif "more/*.jpg" --output out/predictions.csv --json out/predictions.json
+
+    Columns: path, type, confidence, p_instance, p_touching, p_overlapping, p_touching_overlapping,
+    n_chromosomes, decision. The decision is "accept" where the model is sure enough to make at most 2 %
+    errors on its validation pictures, else "review": let a person look.
+
+    A picture shows one cluster: cut out (white around it) or with neighbours, of which the central one
+    counts. A file given twice is one row. A file that cannot be read, or shows nothing, is a row of the
+    errors table and a line on stderr, and the exit code is 1; all others are classified.
+    """
+    with plain_errors():
+        from supcam.workflows.classify import ClassifyPlan
+        from supcam.workflows.classify import classify as run
+
+        plan = ClassifyPlan(
+            named=tuple(paths),
+            output=output,
+            json=json,
+            errors=errors,
+            model=model,
+            image=options.image_config(polarity=polarity, page=page, max_megapixels=max_megapixels),
+            batch_size=batch_size,
+            threads=threads,
+        )
+        with watched() as listener:
+            summary = run(plan, listener=listener)
+        say(summary.told())
+        if summary.failures:
+            raise typer.Exit(SOME_FAILED)
+
+
+def version() -> None:
+    """The versions of the program and its model."""
+    with plain_errors():
+        import platform
+        from importlib.metadata import version as version_of
+
+        from supcam.pack.bundle import DEFAULT_MODEL
+        from supcam.pack.folder import read_card
+
+        typer.echo(f"supcam {__version__}")
+        typer.echo(f"python {platform.python_version()}, onnxruntime {version_of('onnxruntime')}")
+        if not DEFAULT_MODEL.is_dir():
+            typer.echo("no default model in this installation")
+            return
+        card = read_card(DEFAULT_MODEL)
+        typer.echo(f"model {card.name} {card.version}, SHA-256 {card.model_sha256}")

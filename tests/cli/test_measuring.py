@@ -1,0 +1,26 @@
+"""Commands that say how good a model is: what they say when they cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.commands import run_without, supcam_
+
+from supcam.workflows.terminal import UNUSABLE
+
+
+def test_without_matplotlib_the_command_names_the_extra() -> None:
+    done = run_without("matplotlib", "evaluate", "m", "l.csv", "--output", "s")
+    assert done.returncode == UNUSABLE, done.stderr
+    assert "pip install" in done.stderr
+    assert "supcam[measure]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["evaluate", "nowhere", "nowhere.csv"], ["pool", "nowhere"]])
+def test_missing_files_are_exit_code_2(arguments: list[str], tmp_path: Path) -> None:
+    result = supcam_(*arguments, "--output", tmp_path / "out")
+    assert result.exit_code == UNUSABLE, result.output
+    assert "supcam: error: " in result.stderr
+    assert not (tmp_path / "out").exists()
