@@ -408,8 +408,9 @@ def test_the_first_answer_costs_less_than_two_seconds_of_one_core(room: Path, bu
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a training of a very small network leaves behind."""
-    from supcam.core.config import CropConfig, NetworkConfig, TrainConfig
+    from supcam.core.config import CropConfig
     from supcam.learn.checkpoints import write_atomically
+    from supcam.learn.config import NetworkConfig, TrainConfig
     from supcam.learn.encoder import Network
     from supcam.learn.recipe import Recipe
 

@@ -16,15 +16,15 @@ from supcam.core.config import (
     ForegroundConfig,
     ImageConfig,
     StageConfig,
-    TrainConfig,
     parse_config,
     read_toml,
 )
 from supcam.core.types import ConfigError
+from supcam.learn import config as learn_config
 
 STAGES = [
     value
-    for value in vars(config).values()
+    for value in {**vars(config), **vars(learn_config)}.values()
     if inspect.isclass(value) and issubclass(value, StageConfig) and value is not StageConfig
 ]
 
@@ -37,7 +37,7 @@ def test_every_field_says_what_it_is(stage: type[StageConfig]) -> None:
 
 
 def test_defaults_survive_the_way_through_json() -> None:
-    for stage in (ImageConfig, ForegroundConfig, CropConfig, CompositionConfig, TrainConfig):
+    for stage in (ImageConfig, ForegroundConfig, CropConfig, CompositionConfig):
         default = stage()
         assert stage.model_validate(json.loads(default.model_dump_json())) == default
 
@@ -78,13 +78,6 @@ def test_core_lies_within_the_foreground() -> None:
 def test_touching_ends_before_overlapping_begins() -> None:
     with pytest.raises(ConfigError, match="touch_depth"):
         parse_config(CompositionConfig, {"touch_depth": 0.45, "overlap_depth": 0.4}, where="")
-
-
-def test_steps_are_whole_batches() -> None:
-    recipe = TrainConfig(epochs=3, pictures_per_epoch=100, batch_size=32)
-    assert (recipe.steps_per_epoch, recipe.total_steps) == (3, 9)
-    with pytest.raises(ConfigError, match="one batch_size"):
-        parse_config(TrainConfig, {"pictures_per_epoch": 10, "batch_size": 11}, where="")
 
 
 def test_toml_is_read_as_it_is_written(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from supcam.core.config import NetworkConfig
 from supcam.core.types import ConfigError
+from supcam.learn.config import NetworkConfig
 from supcam.learn.encoder import Network, NetworkOutput
 
 TINY = NetworkConfig(backbone="resnet10t", channels=(8, 8, 8, 8), max_count=5)

@@ -9,9 +9,9 @@ import torch
 from tests.tiny_training import Stripes, tiny_recipe
 from torch import nn
 
-from supcam.core.config import TrainConfig
 from supcam.core.types import TrainingError
 from supcam.learn.batches import Batch, stack
+from supcam.learn.config import TrainConfig
 from supcam.learn.encoder import Network, NetworkOutput
 from supcam.learn.finetune import Finetuning, blend_into, classification_loss, parameter_groups, rate_share
 

@@ -15,9 +15,10 @@ from tests.drawn_crops import draw_crop, write_crop
 from tests.tiny_bundle import tiny_model
 from torch import Tensor, nn
 
-from supcam.core.config import CropConfig, NetworkConfig, TrainConfig
+from supcam.core.config import CropConfig
 from supcam.core.types import BundleError, ConfigError, ImageError, TrainingError
 from supcam.learn.checkpoints import write_atomically
+from supcam.learn.config import NetworkConfig, TrainConfig
 from supcam.learn.encoder import Network, NetworkOutput
 from supcam.learn.recipe import Recipe
 from supcam.pack import export as export_module

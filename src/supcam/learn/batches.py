@@ -13,8 +13,8 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from supcam.core.config import TrainConfig
 from supcam.core.types import TrainingError
+from supcam.learn.config import TrainConfig
 
 UNKNOWN = -1
 """A label that is not known; the loss leaves it out."""

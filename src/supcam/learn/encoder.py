@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from supcam.core.config import NetworkConfig
 from supcam.core.types import ClusterType, ConfigError
+from supcam.learn.config import NetworkConfig
 
 _PROBE_PX = 64
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from supcam.core.config import TrainConfig
 from supcam.core.types import TrainingError
 from supcam.learn.batches import UNKNOWN, Batch
+from supcam.learn.config import TrainConfig
 from supcam.learn.encoder import Network, NetworkOutput
 from supcam.learn.history import write_everywhere
 from supcam.learn.scores import Answers, Scores, score

@@ -5,17 +5,9 @@ from pathlib import Path
 
 from pydantic import Field, JsonValue
 
-from supcam.core.config import (
-    CropConfig,
-    ForegroundConfig,
-    ImageConfig,
-    NetworkConfig,
-    StageConfig,
-    TrainConfig,
-    parse_config,
-    read_toml,
-)
+from supcam.core.config import CropConfig, ForegroundConfig, ImageConfig, StageConfig, parse_config, read_toml
 from supcam.core.types import ConfigError
+from supcam.learn.config import NetworkConfig, TrainConfig
 
 _EXTENDS = "extends"
 _LONGEST_CHAIN = 8

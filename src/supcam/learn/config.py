@@ -1,0 +1,87 @@
+"""The stages of learning, each a frozen model: network and training."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from supcam.core.config import StageConfig
+
+
+class NetworkConfig(StageConfig):
+    """The network: a timm backbone with one input channel and three heads."""
+
+    backbone: str = Field("resnet10t", description="Name of a timm model.")
+    channels: tuple[int, ...] | None = Field(
+        None, description="Stage widths, for timm ResNets; None: timm's own."
+    )
+    max_count: int = Field(
+        12, ge=3, le=60, description="Largest number of chromosomes told apart; last = or more."
+    )
+    drop_rate: float = Field(0.0, ge=0, lt=1, description="Dropout before the heads.")
+
+
+class TrainConfig(StageConfig):
+    """How the weights are found."""
+
+    seed: int = Field(0, ge=0, description="Everything random in a run follows from it.")
+    epochs: int = Field(12, ge=1, le=100_000, description="Validation, and a line of history, after each.")
+    pictures_per_epoch: int = Field(
+        20_000, ge=1, description="Drawn anew for every epoch; whole batches only."
+    )
+    batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
+    learning_rate: float = Field(
+        2e-3, gt=0, le=1, description="Highest rate of AdamW, reached after the warm-up."
+    )
+    weight_decay: float = Field(0.05, ge=0, le=1, description="AdamW's; none on biases and norm layers.")
+    warmup_share: float = Field(
+        0.05, ge=0, lt=1, description="Share of all steps in which the rate rises to full."
+    )
+    final_rate_share: float = Field(
+        0.01, ge=0, le=1, description="Share of the rate left at the end of the cosine."
+    )
+    label_smoothing: float = Field(0.05, ge=0, lt=1, description="Of the type's cross-entropy.")
+    count_weight: float = Field(
+        0.3, ge=0, description="Weight of the count's cross-entropy; the type's is 1."
+    )
+    chromosome_weight: float = Field(0.2, ge=0, description="Weight of chromosome-or-not's cross-entropy.")
+    average_decay: float = Field(
+        0.999, ge=0, lt=1, description="Share of the averaged weights kept at each step; 0: no averaging."
+    )
+    gradient_clip: float = Field(1.0, ge=0, description="Longest gradient over all weights; 0: no limit.")
+    precision: Literal["bfloat16", "float32"] = Field(
+        "bfloat16", description="Of the network's forward pass; weights and loss are float32 always."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one.")
+    threads: int = Field(
+        0, ge=0, le=1024, description="Threads of torch and OpenCV; 0 leaves them as they are."
+    )
+    workers: int = Field(
+        2, ge=0, le=256, description="Processes that draw pictures; 0 draws in the main process."
+    )
+    checkpoint_every_steps: int = Field(200, ge=1, description="Steps lost at most when the run is killed.")
+    log_every_steps: int = Field(50, ge=1, description="Steps between two lines of metrics.csv.")
+    init_from: str | None = Field(
+        None, description="Checkpoint whose averaged weights start the run; None: drawn from the seed."
+    )
+    init_rate_share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Factor on learning_rate when init_from is given: a gentler second stage.",
+    )
+
+    @model_validator(mode="after")
+    def _one_batch_at_least(self) -> Self:
+        if self.pictures_per_epoch < self.batch_size:
+            raise ValueError("pictures_per_epoch must hold one batch_size at least")
+        return self
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in an epoch; a remainder of ``pictures_per_epoch`` is left out."""
+        return self.pictures_per_epoch // self.batch_size
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.epochs * self.steps_per_epoch
