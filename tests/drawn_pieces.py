@@ -21,7 +21,7 @@ Pixels = Int64[np.ndarray, "pixels 2"]
 
 STEADY = {"scale_jitter": 0.0}
 """Every chromosome at the common width, so that widths in the picture are known."""
-REACH_PX = 3.0
+REACH_PX = 4.0
 
 
 def bar(*, length: float, width: float, angle_deg: float = 0.0, blur_px: float = 0.0) -> Stain:
@@ -147,12 +147,11 @@ def parts(pixels: Pixels) -> list[list[tuple[int, int]]]:
 
 
 def meetings(earlier: Mask, later: Mask, *, reach_px: float = REACH_PX) -> list[Meeting]:
-    """Every place where ``later`` comes within ``reach_px`` of ``earlier``, and how deep it reaches in."""
+    """Every place where two bodies come within ``reach_px``, and how deep the deeper one reaches in."""
     pixels = np.argwhere(later)
     inside = earlier[pixels[:, 0], pixels[:, 1]]
-    depth = np.where(
-        inside, distances(pixels, edge_outside(earlier)), -distances(pixels, np.argwhere(earlier))
-    )
+    deepest = np.maximum(distances(pixels, edge_outside(earlier)), distances(pixels, edge_outside(later)))
+    depth = np.where(inside, deepest, -distances(pixels, np.argwhere(earlier)))
     near = depth > -reach_px - 1.5
     by_pixel = {(int(row), int(column)): float(d) for (row, column), d in zip(pixels, depth, strict=True)}
     return [Meeting(max(by_pixel[pixel] for pixel in part), len(part)) for part in parts(pixels[near])]
@@ -177,7 +176,7 @@ def relations_in(composed: Composed) -> set[ClusterType]:
         for i in range(j):
             width = min(widths[i], widths[j])
             for meeting in meetings(composed.masks[i], composed.masks[j]):
-                if meeting.depth_px < -REACH_PX - 0.8:
+                if meeting.depth_px < -REACH_PX - 1:
                     continue
                 share = meeting.depth_px / width
                 assert share <= 0.25 * 1.1 or share >= 0.5 * 0.9, f"a contact of {share:.2f} widths"

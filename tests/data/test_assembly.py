@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ from tests.drawn_pieces import bar_piece, drawn_pieces, edge_outside, meetings
 
 from supcam.core.config import CompositionConfig, CropConfig
 from supcam.core.types import ClusterType
-from supcam.data.assembly import Rules, assemble, draw_index, holds, is_one_piece
-from supcam.data.piece import Pose, cast
+from supcam.data.assembly import Assembly, Rules, assemble, draw_index, draw_join, holds, is_one_piece
+from supcam.data.piece import Piece, Pose, cast
 from supcam.data.placement import Placed
 
 SINGLE, TOUCH, OVERLAP, BOTH = ClusterType
@@ -20,6 +21,13 @@ SEEDS = st.integers(0, 2**32)
 
 def rules(**settings: object) -> Rules:
     return Rules(CompositionConfig.model_validate({"scale_jitter": 0.0, **settings}), CropConfig())
+
+
+def assembled(
+    pieces: Sequence[Piece], *, relations: Sequence[ClusterType], rules: Rules, rng: np.random.Generator
+) -> Assembly | None:
+    joins = [draw_join(relation, settings=rules.composition, rng=rng) for relation in relations]
+    return assemble(pieces, joins=joins, rules=rules, rng=rng)
 
 
 def cross() -> list[Placed]:
@@ -50,7 +58,7 @@ def test_each_join_makes_its_relation_and_no_other(seed: int, relations: list[Cl
     """Body k + 1 has relation k with the ones before it, by plain distances; None is an honest answer."""
     rng = np.random.default_rng(seed)
     pieces = [drawn_pieces()[int(i)] for i in rng.integers(14, size=len(relations) + 1)]
-    made = assemble(pieces, relations=relations, rules=rules(), rng=rng)
+    made = assembled(pieces, relations=relations, rules=rules(), rng=rng)
     if made is None:
         return
     scales = [
@@ -73,7 +81,7 @@ def test_gaps_keep_to_the_widest_and_come_when_asked_for(seed: int) -> None:
     """With gaps only and a loose threshold the cores stay apart; the picture is one piece all the same."""
     settings_ = rules(gap_share=1.0, segmentation_levels=(0.02, 0.02), touch_shares={"t_junction": 1.0})
     rng = np.random.default_rng(seed)
-    made = assemble(drawn_pieces()[2:4], relations=[TOUCH], rules=settings_, rng=rng)
+    made = assembled(drawn_pieces()[2:4], relations=[TOUCH], rules=settings_, rng=rng)
     if made is None:
         return
     one, other = made.masks
@@ -86,7 +94,7 @@ def test_touching_bodies_without_a_gap_meet_or_reach_in() -> None:
     settings_ = rules(gap_share=0.0)
     depths = []
     for seed in range(30):
-        made = assemble(
+        made = assembled(
             drawn_pieces()[2:4], relations=[TOUCH], rules=settings_, rng=np.random.default_rng(seed)
         )
         if made is not None:
@@ -101,7 +109,7 @@ def test_stains_add_by_the_configured_share() -> None:
     bars = [bar_piece(length=60, width=11, angle_deg=angle) for angle in (0, 80)]
     for share in (0.0, 0.5, 1.0):
         settings_ = rules(added_stain=(share, share), overlap_shares={"crossing": 1.0}, tries=50)
-        made = assemble(bars, relations=[OVERLAP], rules=settings_, rng=np.random.default_rng(1))
+        made = assembled(bars, relations=[OVERLAP], rules=settings_, rng=np.random.default_rng(1))
         assert made is not None
         both = made.masks.all(axis=0)
         assert np.median(made.stain[both]) == pytest.approx(1 + share, abs=0.06)
@@ -116,7 +124,9 @@ def test_heaps_are_denser_than_chains() -> None:
         spans = []
         for seed in range(25):
             rng = np.random.default_rng(seed)
-            made = assemble(drawn_pieces()[:4], relations=[TOUCH] * 3, rules=rules(heap_share=share), rng=rng)
+            made = assembled(
+                drawn_pieces()[:4], relations=[TOUCH] * 3, rules=rules(heap_share=share), rng=rng
+            )
             if made is not None:
                 rows, columns = np.nonzero(made.masks.any(axis=0))
                 spans.append(np.hypot(rows.std(), columns.std()))
@@ -130,7 +140,7 @@ def test_rotations_are_quarter_turns_or_free_as_configured() -> None:
     def angles(share: float) -> list[float]:
         found = []
         for seed in range(40):
-            made = assemble(
+            made = assembled(
                 [bar], relations=[], rules=rules(free_rotation_share=share), rng=np.random.default_rng(seed)
             )
             assert made is not None
@@ -149,7 +159,7 @@ def test_width_varies_by_the_configured_jitter() -> None:
         areas = []
         for seed in range(60):
             settings_ = rules(scale_jitter=jitter)
-            made = assemble([bar], relations=[], rules=settings_, rng=np.random.default_rng(seed))
+            made = assembled([bar], relations=[], rules=settings_, rng=np.random.default_rng(seed))
             assert made is not None
             areas.append(np.sqrt(made.masks[0].sum() / (60 * 16)) * 16 / CropConfig().width_px)
         assert min(areas) == pytest.approx(1 - jitter, abs=0.06)
@@ -188,7 +198,7 @@ def test_index_of_share_zero_is_never_drawn(rng: np.random.Generator) -> None:
 def test_masks_of_an_assembly_lie_on_its_stain() -> None:
     rng = np.random.default_rng(3)
     tries = (
-        assemble(drawn_pieces()[:3], relations=[TOUCH, OVERLAP], rules=rules(), rng=rng) for _ in range(20)
+        assembled(drawn_pieces()[:3], relations=[TOUCH, OVERLAP], rules=rules(), rng=rng) for _ in range(20)
     )
     made = next(one for one in tries if one is not None)
     assert made.masks.shape == (3, 128, 128)

@@ -248,7 +248,7 @@ def test_crossing_of_two_stubs_is_reported() -> None:
     """Bodies as short as wide have no middle away from their ends: they cannot cross, whatever the seed."""
     stubs = [bar_piece(length=14, width=14) for _ in range(2)]
     source = Composer(stubs, config=CompositionConfig(overlap_shares={"crossing": 1.0}), crop=CropConfig())
-    with pytest.raises(CompositionError, match="no admissible placement in 40 draws for: overlapping"):
+    with pytest.raises(CompositionError, match="no admissible placement in 120 draws for: overlapping"):
         source.compose(stubs, relations=[OVERLAP], rng=np.random.default_rng(0))
     with pytest.raises(CompositionError, match="no overlapping of 2 in 40 draws"):
         source.draw(np.random.default_rng(0), kind=OVERLAP, n_chromosomes=2)
@@ -294,10 +294,12 @@ def test_group_sizes_come_in_the_configured_shares(many: list[Composed]) -> None
     assert_shares(of_three_and_more, {3 + i: share for i, share in enumerate(sizes[1:])}, slack=0.0)
 
 
-def test_touches_come_in_about_the_configured_shares(many: list[Composed]) -> None:
-    """About, since a try that fails draws another kind of contact."""
-    touches = Counter(contact.value for one in many if one.type is TOUCH for contact in one.contacts)
-    assert_shares(touches, {str(k): v for k, v in CompositionConfig().touch_shares.items()}, slack=0.08)
+@pytest.mark.parametrize("kind", [TOUCH, OVERLAP])
+def test_contacts_come_in_the_configured_shares(many: list[Composed], kind: ClusterType) -> None:
+    config = CompositionConfig()
+    shares = config.touch_shares if kind is TOUCH else config.overlap_shares
+    seen = Counter(contact.value for one in many if one.type is kind for contact in one.contacts)
+    assert_shares(seen, {str(name): share for name, share in shares.items()}, slack=0.02)
 
 
 @pytest.mark.parametrize(

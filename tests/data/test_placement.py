@@ -17,8 +17,8 @@ from supcam.data.placement import (
     Scene,
     Wish,
     admissible,
-    is_hopeless,
     relation_at,
+    room_to_cross,
     scene_of,
 )
 
@@ -192,7 +192,9 @@ def overlaps(scene: Scene, body: Cast, *, contact: Contact, shift: tuple[int, in
         Contact.CROSSING: not ends and both < 3 * square,
         Contact.T_JUNCTION: ends > 0 and both < 2 * square,
     }
-    return area(scene.depth >= 0.5 * square**0.5, body.core) > 0 and fits[contact]
+    least = 0.5 * square**0.5
+    deep = area(scene.depth >= least, body.core) + area(inside, np.asarray(body.depth >= least))
+    return deep > 0 and fits[contact]
 
 
 def touches(scene: Scene, body: Cast, *, wish: Wish, shift: tuple[int, int]) -> bool:
@@ -300,29 +302,29 @@ def test_kinds_of_contact_are_told_apart() -> None:
     assert (np.maximum(np.abs(tees[:, 0]), np.abs(tees[:, 1])) >= 33).all()
 
 
-def test_scene_that_is_nowhere_deep_enough_is_hopeless() -> None:
-    thin = scene_of([put(bar_cast(width=7), row=0, column=0)], pad=5)
-    wish = Wish(OVERLAP, Contact.CROSSING, 0.0)
-    assert not is_hopeless(thin, wish=wish, width_px=7.0, limits=LIMITS)
-    strict = Limits(touch_depth=0.25, overlap_depth=0.9, reach_px=3.0)
-    assert is_hopeless(thin, wish=wish, width_px=30.0, limits=strict)
-    assert not is_hopeless(thin, wish=Wish(TOUCH, Contact.GLANCING, 0.0), width_px=30.0, limits=strict)
-    body = bar_cast(width=30, angle_deg=90)
-    assert not admissible(thin, body, wish=wish, limits=strict).any()
+def test_room_to_cross_is_how_much_longer_than_wide_the_shorter_middle_is() -> None:
+    scene = scene_of([put(bar_cast(width=8, length=60), row=0, column=0)], pad=5)
+    body = bar_cast(width=8, length=24, angle_deg=90)
+    middle_px = int((body.core & ~body.ends).sum())
+    room = room_to_cross(scene, middle_px=middle_px, width_px=8.0)
+    assert room == pytest.approx(middle_px / 64, rel=0.1)
+    assert room_to_cross(scene, middle_px=10**6, width_px=8.0) == pytest.approx((60 - 2 * 4.8) / 8, rel=0.15)
+    all_ends = replace(scene, ends=np.asarray(scene.depth > 0))
+    assert room_to_cross(all_ends, middle_px=middle_px, width_px=8.0) == 0.0
 
 
-def test_hopeless_never_hides_an_admissible_place() -> None:
+def test_without_room_there_is_hardly_an_admissible_place() -> None:
+    """What composition leaves out unseen is what it would not have found."""
     rng = np.random.default_rng(0)
     pieces = drawn_pieces()
     limits = Limits(touch_depth=0.25, overlap_depth=0.56, reach_px=3.0)
-    hopeless = 0
-    for _ in range(60):
+    wish = Wish(OVERLAP, Contact.CROSSING, 0.0)
+    found: dict[bool, list[bool]] = {False: [], True: []}
+    for _ in range(150):
         chosen = [pieces[int(i)] for i in rng.integers(len(pieces), size=2)]
         first, body = (cast(piece, pose=Pose(0.6, rng.uniform(0, 6.3))) for piece in chosen)
         scene = scene_of([Placed(first, 0, 0)], pad=5)
-        for contact in (Contact.CROSSING, Contact.T_JUNCTION, Contact.SIDE_BY_SIDE):
-            wish = Wish(OVERLAP, contact, 0.0)
-            if is_hopeless(scene, wish=wish, width_px=body.width_px, limits=limits):
-                hopeless += 1
-                assert not admissible(scene, body, wish=wish, limits=limits).any()
-    assert hopeless > 5
+        room = room_to_cross(scene, middle_px=chosen[1].middle_px * 0.36, width_px=body.width_px)
+        found[room >= 0.8].append(bool(admissible(scene, body, wish=wish, limits=limits).any()))
+    assert len(found[False]) > 10
+    assert np.mean(found[False]) < 0.1 < np.mean(found[True])

@@ -21,18 +21,21 @@ from supcam.data.placement import (
     Contact,
     Limits,
     Placed,
+    Scene,
     Wish,
     admissible,
-    is_hopeless,
     relation_at,
+    room_to_cross,
     scene_of,
 )
 
 _PAD_PX = 5
 _SPECK_PX = 12
-_REACH_PX = 3.0
-_POSES, _PLACES = 5, 4
-"""Poses tried for a crossing, and places tried of all that are admissible."""
+_LEAST_REACH_PX = 1.0
+_LEAST_ROOM, _ROOM_TO_TURN = 0.8, 1.25
+"""Room below which bodies never cross, and room that it takes to cross at any other than a right angle."""
+_POSES, _PLACES, _VAIN = 5, 4, 4
+"""Poses tried for a crossing, places tried of all admissible ones, poses without a place before giving up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,9 @@ class Rules:
     @property
     def limits(self) -> Limits:
         """Where touching ends and overlapping begins."""
-        return Limits(self.composition.touch_depth, self.composition.overlap_depth, _REACH_PX)
+        settings = self.composition
+        reach = max(settings.max_gap_px, _LEAST_REACH_PX)
+        return Limits(settings.touch_depth, settings.overlap_depth, reach_px=reach)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +67,20 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stance:
-    """How a piece is drawn: its pose, and by which part of a pixel (x, y) it is moved."""
+class Join:
+    """How a piece is to meet the ones before it: the relation (one bit), the kind of contact, gap or not."""
 
-    pose: Pose
-    shift: tuple[float, float]
+    relation: ClusterType
+    contact: Contact
+    has_gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Bearing:
+    """The direction of the body to be met, and the sine of the flattest angle at which it may be crossed."""
+
+    axis_rad: float
+    steepness: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,19 +94,26 @@ class Assembly:
 
 
 def assemble(
-    pieces: Sequence[Piece], *, relations: Sequence[ClusterType], rules: Rules, rng: np.random.Generator
+    pieces: Sequence[Piece], *, joins: Sequence[Join], rules: Rules, rng: np.random.Generator
 ) -> Assembly | None:
-    """``pieces`` joined in ``relations``; None when some join, or the whole, was not admissible."""
+    """``pieces`` joined as in ``joins``; None when some join, or the whole, was not admissible."""
     terms = _draw_terms(pieces, rules=rules, rng=rng)
     first = cast(pieces[0], pose=_draw_pose(terms, rng=rng), shift=_part_pixel(rng))
     placed = [Placed(first, 0, 0)]
-    contacts: list[Contact] = []
-    for piece, relation in zip(pieces[1:], relations, strict=True):
-        contact = _join(placed, piece, relation=relation, terms=terms, rng=rng)
-        if contact is None:
+    for piece, join in zip(pieces[1:], joins, strict=True):
+        body = _joined(placed, piece, join=join, terms=terms, rng=rng)
+        if body is None:
             return None
-        contacts.append(contact)
-    return _finish(placed, relations=relations, contacts=contacts, terms=terms, rng=rng)
+        placed.append(body)
+    return _finish(placed, joins=joins, terms=terms, rng=rng)
+
+
+def draw_join(relation: ClusterType, *, settings: CompositionConfig, rng: np.random.Generator) -> Join:
+    """A join by the configured shares. It is kept until a placement is found, so that the shares hold."""
+    if relation is ClusterType.OVERLAPPING:
+        return Join(relation, _draw_contact(settings.overlap_shares, rng=rng))
+    contact = _draw_contact(settings.touch_shares, rng=rng)
+    return Join(relation, contact, has_gap=bool(rng.random() < settings.gap_share))
 
 
 def _draw_terms(pieces: Sequence[Piece], *, rules: Rules, rng: np.random.Generator) -> Terms:
@@ -102,10 +123,16 @@ def _draw_terms(pieces: Sequence[Piece], *, rules: Rules, rng: np.random.Generat
     return Terms(rules=rules, scale=scale, tightness=float(rng.random()))
 
 
-def _draw_pose(terms: Terms, *, rng: np.random.Generator, along_rad: float | None = None) -> Pose:
+def _draw_pose_along(terms: Terms, *, axis_rad: float, along_rad: float, rng: np.random.Generator) -> Pose:
+    """A pose that brings an axis to lie nearly along a direction, one way or the other."""
     mirrored = bool(rng.integers(2))
-    if along_rad is not None:
-        return Pose(terms.scale, along_rad + rng.normal(0, 0.12) + np.pi * rng.integers(2), mirrored=mirrored)
+    start = math.pi - axis_rad if mirrored else axis_rad
+    angle = along_rad - start + rng.normal(0, 0.12) + math.pi * int(rng.integers(2))
+    return Pose(terms.scale, angle, mirrored=mirrored)
+
+
+def _draw_pose(terms: Terms, *, rng: np.random.Generator) -> Pose:
+    mirrored = bool(rng.integers(2))
     if rng.random() < terms.rules.composition.free_rotation_share:
         return Pose(terms.scale, rng.uniform(0, 2 * np.pi), mirrored=mirrored)
     return Pose(terms.scale, float(rng.integers(4)) * np.pi / 2, mirrored=mirrored)
@@ -115,42 +142,45 @@ def _part_pixel(rng: np.random.Generator) -> tuple[float, float]:
     return float(rng.random()), float(rng.random())
 
 
-def _join(
-    placed: list[Placed],
-    piece: Piece,
-    *,
-    relation: ClusterType,
-    terms: Terms,
-    rng: np.random.Generator,
-) -> Contact | None:
-    """Adds ``piece`` to ``placed`` in ``relation``; None when none of the tries was admissible."""
+def _joined(
+    placed: Sequence[Placed], piece: Piece, *, join: Join, terms: Terms, rng: np.random.Generator
+) -> Placed | None:
+    """``piece`` joined to ``placed``; None when none of the tries was admissible."""
     scene = scene_of(placed, pad=_PAD_PX)
-    for _ in range(terms.rules.composition.tries):
-        wish = _draw_wish(relation, terms=terms, rng=rng)
-        stance = _draw_stance(wish, piece, placed=placed, terms=terms, rng=rng)
-        width = piece.width_px * terms.scale
-        if is_hopeless(scene, wish=wish, width_px=width, limits=terms.rules.limits):
-            continue
-        body = cast(piece, pose=stance.pose, shift=stance.shift)
+    steepness = _least_steepness(scene, piece, terms=terms) if join.contact is Contact.CROSSING else 0.0
+    in_vain = 0
+    for _ in range(terms.rules.composition.tries if steepness < 1 else 0):
+        if in_vain == _VAIN:
+            break
+        wish = _draw_wish(join, terms=terms, rng=rng)
+        bearing = _Bearing(_direction(placed[int(rng.integers(len(placed)))].cast), steepness)
+        pose = _draw_meeting_pose(piece, contact=join.contact, bearing=bearing, terms=terms, rng=rng)
+        body = cast(piece, pose=pose, shift=_part_pixel(rng))
         shifts = admissible(scene, body, wish=wish, limits=terms.rules.limits)
+        in_vain += not shifts.any()
         for top, left in _pick(shifts, body=body, heap_share=terms.rules.composition.heap_share, rng=rng):
             candidate = Placed(body, scene.top + top, scene.left + left)
-            if holds(placed, candidate, relation=relation, limits=terms.rules.limits):
-                placed.append(candidate)
-                return wish.contact
+            if holds(placed, candidate, relation=join.relation, limits=terms.rules.limits):
+                return candidate
     return None
 
 
-def _draw_wish(relation: ClusterType, *, terms: Terms, rng: np.random.Generator) -> Wish:
+def _least_steepness(scene: Scene, piece: Piece, *, terms: Terms) -> float:
+    """Sine of the flattest angle for ``piece`` to cross: 30 degrees, more for short bodies; 1: never."""
+    room = room_to_cross(
+        scene, middle_px=piece.middle_px * terms.scale**2, width_px=piece.width_px * terms.scale
+    )
+    return 1.0 if room < _LEAST_ROOM else min(max(0.5, _ROOM_TO_TURN / room), 0.95)
+
+
+def _draw_wish(join: Join, *, terms: Terms, rng: np.random.Generator) -> Wish:
     settings = terms.rules.composition
-    if relation is ClusterType.OVERLAPPING:
-        return Wish(relation, _draw_contact(settings.overlap_shares, rng=rng), 0.0)
-    contact = _draw_contact(settings.touch_shares, rng=rng)
-    if rng.random() < settings.gap_share:
-        return Wish(
-            relation, contact, -1.0 - settings.max_gap_px * (1 - terms.tightness) * float(rng.random())
-        )
-    return Wish(relation, contact, float(rng.uniform(0, settings.touch_depth * terms.rules.crop.width_px)))
+    if join.relation is ClusterType.OVERLAPPING:
+        return Wish(join.relation, join.contact, 0.0)
+    share = float(rng.random())
+    if join.has_gap:
+        return Wish(join.relation, join.contact, -1.0 - settings.max_gap_px * (1 - terms.tightness) * share)
+    return Wish(join.relation, join.contact, share * settings.touch_depth * terms.rules.crop.width_px)
 
 
 def draw_index(shares: Sequence[float], *, rng: np.random.Generator) -> int:
@@ -165,24 +195,25 @@ def _draw_contact(
     return Contact(tuple(shares)[draw_index(tuple(shares.values()), rng=rng)])
 
 
-def _draw_stance(
-    wish: Wish, piece: Piece, *, placed: Sequence[Placed], terms: Terms, rng: np.random.Generator
-) -> _Stance:
-    """A stance in which ``piece`` can meet one of the bodies as wished: beside it, or across it."""
-    beside = _direction(placed[int(rng.integers(len(placed)))].cast)
-    if wish.contact is Contact.SIDE_BY_SIDE:
-        return _Stance(_draw_pose(terms, rng=rng, along_rad=beside - piece.axis_rad), _part_pixel(rng))
+def _draw_meeting_pose(
+    piece: Piece, *, contact: Contact, bearing: _Bearing, terms: Terms, rng: np.random.Generator
+) -> Pose:
+    """A pose in which ``piece`` can meet the body of ``bearing`` as wished: along it, or across it."""
+    beside = bearing.axis_rad
+    if contact is Contact.SIDE_BY_SIDE:
+        return _draw_pose_along(terms, axis_rad=piece.axis_rad, along_rad=beside, rng=rng)
     for _ in range(_POSES):
         pose = _draw_pose(terms, rng=rng)
-        if wish.contact is not Contact.CROSSING or _crosses(pose, piece.axis_rad, beside):
-            break
-    return _Stance(pose, _part_pixel(rng))
+        if _slope(pose, piece.axis_rad, beside) >= bearing.steepness:
+            return pose
+    across = beside + math.pi / 2 + math.acos(bearing.steepness) * float(rng.uniform(-1, 1))
+    return _draw_pose_along(terms, axis_rad=piece.axis_rad, along_rad=across, rng=rng)
 
 
-def _crosses(pose: Pose, axis_rad: float, beside_rad: float) -> bool:
-    """Whether an axis in this pose meets the direction ``beside_rad`` at more than about 30 degrees."""
+def _slope(pose: Pose, axis_rad: float, beside_rad: float) -> float:
+    """How steeply an axis in this pose meets the direction ``beside_rad``: the sine of the angle."""
     turned = (math.pi - axis_rad if pose.mirrored else axis_rad) + pose.angle_rad
-    return abs(math.sin(turned - beside_rad)) > 0.5
+    return abs(math.sin(turned - beside_rad))
 
 
 def _direction(body: Cast) -> float:
@@ -222,16 +253,15 @@ def holds(placed: Sequence[Placed], body: Placed, *, relation: ClusterType, limi
 def _finish(
     placed: Sequence[Placed],
     *,
-    relations: Sequence[ClusterType],
-    contacts: Sequence[Contact],
+    joins: Sequence[Join],
     terms: Terms,
     rng: np.random.Generator,
 ) -> Assembly | None:
     """The bodies centred in the square, made smaller if they must; None when a relation did not survive."""
     settled, shrunk = _settle(placed, crop=terms.rules.crop)
     if shrunk and not all(
-        holds(settled[:i], settled[i], relation=relation, limits=terms.rules.limits)
-        for i, relation in enumerate(relations, 1)
+        holds(settled[:i], settled[i], relation=join.relation, limits=terms.rules.limits)
+        for i, join in enumerate(joins, 1)
     ):
         return None
     size = terms.rules.crop.size_px
@@ -240,10 +270,10 @@ def _finish(
         share=float(rng.uniform(*terms.rules.composition.added_stain)),
     )
     level = sum(one.cast.piece.level for one in settled) / len(settled)
-    if relations and not is_one_piece(stain, threshold=level * _joining_level(terms)):
+    if joins and not is_one_piece(stain, threshold=level * _joining_level(terms)):
         return None
     masks = np.stack([_on_square(one, one.cast.core, size) for one in settled])
-    return Assembly(stain=stain, masks=masks, level=level, contacts=tuple(contacts))
+    return Assembly(stain=stain, masks=masks, level=level, contacts=tuple(join.contact for join in joins))
 
 
 def _joining_level(terms: Terms) -> float:

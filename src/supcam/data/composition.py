@@ -17,11 +17,12 @@ from jaxtyping import Bool
 from supcam.core.config import CompositionConfig, CropConfig
 from supcam.core.crop import Square, normalise
 from supcam.core.types import ClusterType, CompositionError
-from supcam.data.assembly import Rules, assemble, draw_index
+from supcam.data.assembly import Join, Rules, assemble, draw_index, draw_join
 from supcam.data.piece import Piece
 from supcam.data.placement import Contact
 
-_DRAWS = 40
+_DRAWS, _PATIENCE = 120, 10
+"""Sets of pieces tried for one sample, and how many of them before count and contacts are drawn anew."""
 _LEAST_GROUP = 6
 
 
@@ -112,12 +113,14 @@ class Composer:
         Raises ``CompositionError`` when the request contradicts itself, or cannot be met in many draws.
         """
         wanted = ClusterType(draw_index(self.config.type_shares, rng=rng)) if kind is None else kind
-        n = self._draw_count(wanted, rng=rng) if n_chromosomes is None else n_chromosomes
-        for _ in range(_DRAWS):
-            relations = relation_plan(wanted, n, rng=rng)
+        n, joins = 1, tuple[Join, ...]()
+        for draw in range(_DRAWS):
+            if draw % _PATIENCE == 0:
+                n = self._draw_count(wanted, rng=rng) if n_chromosomes is None else n_chromosomes
+                joins = self._joins(relation_plan(wanted, n, rng=rng), rng=rng)
             group = self.groups.draw(rng)
             chosen = [group[i] for i in rng.choice(len(group), size=n, replace=len(group) < n)]
-            composed = self._composed(chosen, relations, rng=rng)
+            composed = self._composed(chosen, joins, rng=rng)
             if composed is not None:
                 return composed
         raise CompositionError(
@@ -141,7 +144,7 @@ class Composer:
                 remedy="correct the call",
             )
         for _ in range(_DRAWS):
-            composed = self._composed(pieces, relations, rng=rng)
+            composed = self._composed(pieces, self._joins(relations, rng=rng), rng=rng)
             if composed is not None:
                 return composed
         wanted = ", ".join(relation.label for relation in relations)
@@ -151,6 +154,9 @@ class Composer:
             remedy="try other pieces, another seed or more tries",
         )
 
+    def _joins(self, relations: Sequence[ClusterType], *, rng: np.random.Generator) -> tuple[Join, ...]:
+        return tuple(draw_join(relation, settings=self.config, rng=rng) for relation in relations)
+
     def _draw_count(self, kind: ClusterType, *, rng: np.random.Generator) -> int:
         if kind is ClusterType.INSTANCE:
             return 1
@@ -159,12 +165,12 @@ class Composer:
         return least + draw_index(shares, rng=rng) if any(shares) else least
 
     def _composed(
-        self, pieces: Sequence[Piece], relations: Sequence[ClusterType], *, rng: np.random.Generator
+        self, pieces: Sequence[Piece], joins: Sequence[Join], *, rng: np.random.Generator
     ) -> Composed | None:
         kind = pieces[0].type
-        for piece, relation in zip(pieces[1:], relations, strict=True):
-            kind = composed_type(kind, piece.type, relation=relation)
-        made = assemble(pieces, relations=relations, rules=self.rules, rng=rng)
+        for piece, join in zip(pieces[1:], joins, strict=True):
+            kind = composed_type(kind, piece.type, relation=join.relation)
+        made = assemble(pieces, joins=joins, rules=self.rules, rng=rng)
         if made is None:
             return None
         return Composed(

@@ -25,7 +25,7 @@ _BEFORE_PX, _AFTER_PX = 1.5, 3.0
 """Room around a cast's own rim of background: for the part of a pixel that it is moved, and for rounding."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Piece:
     """A region made ready for composition, at the resolution of its picture.
 
@@ -43,6 +43,11 @@ class Piece:
     group: str
     type: ClusterType
     n_chromosomes: int
+
+    @cached_property
+    def middle_px(self) -> int:
+        """Area of the core between its ends, in pixels of the picture."""
+        return int(np.count_nonzero((self.core > 127) & (self.ends <= 127)))
 
 
 @dataclass(frozen=True, eq=False)

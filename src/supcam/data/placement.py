@@ -103,12 +103,14 @@ def scene_of(placed: Sequence[Placed], *, pad: int) -> Scene:
     )
 
 
-def is_hopeless(scene: Scene, *, wish: Wish, width_px: float, limits: Limits) -> bool:
-    """Whether no pose of a body of that width can fulfil ``wish``: the scene is nowhere deep enough."""
-    if wish.relation is not ClusterType.OVERLAPPING:
-        return False
-    least = limits.overlap_depth * min(scene.width_px, width_px)
-    return not _deep(scene.depth, scene.ends, contact=wish.contact, least_px=least).any()
+def room_to_cross(scene: Scene, *, middle_px: float, width_px: float) -> float:
+    """How much longer than wide the middles of scene and body are, the shorter of the two counting.
+
+    The middle of a body is its core without its ends, here given as an area; to cross, the middle of each has
+    to span the width of the other. Below 1 there is no room, at 1 only at right angles.
+    """
+    middle_of_scene = _STRIDE**2 * float(np.count_nonzero((scene.depth > 0) & ~scene.ends))
+    return min(middle_of_scene, middle_px) / (scene.width_px * width_px)
 
 
 def _deep(depth: Depth, ends: Mask, *, contact: Contact, least_px: float) -> Mask:
@@ -155,6 +157,9 @@ class _Meeting:
     @cached_property
     def ends(self) -> Spectrum:
         return self.spectrum(_turned(self._body.ends)[self._box.slices])
+
+    def body_deep(self, least_px: float) -> Spectrum:
+        return self.spectrum(_turned(np.asarray(self._body.depth >= least_px))[self._box.slices])
 
     @property
     def scene_near_ends(self) -> Mask:
@@ -223,11 +228,12 @@ def _overlaps(meeting: _Meeting, *, contact: Contact, limits: Limits) -> Shifts:
         contact=contact,
         least_px=limits.overlap_depth * meeting.width_px,
     )
-    reached = meeting.areas((meeting.spectrum(deep), meeting.core)) > _SOME
-    if not reached.any():
-        return reached
     inside = np.asarray(meeting.depth > 0)
     known = meeting.spectrum(inside)
+    least = limits.overlap_depth * meeting.width_px
+    reached = meeting.areas((meeting.spectrum(deep), meeting.core), (known, meeting.body_deep(least))) > _SOME
+    if not reached.any():
+        return reached
     shared = meeting.areas((known, meeting.core))
     if contact is Contact.SIDE_BY_SIDE:
         return np.asarray(reached & (shared >= 1.5 * square))
@@ -241,7 +247,8 @@ def _overlaps(meeting: _Meeting, *, contact: Contact, limits: Limits) -> Shifts:
 def relation_at(placed: Placed, body: Placed, *, limits: Limits) -> ClusterType | None:
     """What ``body`` does to ``placed``: the bits of its contacts; None when one is neither touch nor overlap.
 
-    A contact is a connected part of the body within ``reach_px`` of the other one. INSTANCE: no contact.
+    A contact is a connected part of the body within ``reach_px`` of the other one, as deep as the farther of
+    the two reaches into the other there. INSTANCE: no contact.
     """
     common = _common(placed, body)
     if common is None:
@@ -250,6 +257,7 @@ def relation_at(placed: Placed, body: Placed, *, limits: Limits) -> ClusterType 
     zone = _window(body, body.cast.core, common) & (depth > -limits.reach_px - 1)
     if not zone.any():
         return ClusterType.INSTANCE
+    depth = np.where(depth > 0, np.maximum(depth, _window(body, body.cast.depth, common)), depth)
     n_labels, labels = cv2.connectedComponents(zone.view(np.uint8), connectivity=8)
     parts = (zone,) if n_labels == 2 else (labels == label for label in range(1, n_labels))
     width = min(placed.cast.width_px, body.cast.width_px)
