@@ -250,7 +250,7 @@ def test_crossing_of_two_stubs_is_reported() -> None:
     source = Composer(stubs, config=CompositionConfig(overlap_shares={"crossing": 1.0}), crop=CropConfig())
     with pytest.raises(CompositionError, match="no admissible placement in 120 draws for: overlapping"):
         source.compose(stubs, relations=[OVERLAP], rng=np.random.default_rng(0))
-    with pytest.raises(CompositionError, match="no overlapping of 2 in 40 draws"):
+    with pytest.raises(CompositionError, match="no overlapping of 2 in 120 draws"):
         source.draw(np.random.default_rng(0), kind=OVERLAP, n_chromosomes=2)
 
 
