@@ -148,6 +148,18 @@ class CompositionConfig(StageConfig):
         0.5, ge=0, le=1, description="Share of bodies turned by any angle; the others by quarter turns."
     )
     scale_jitter: float = Field(0.15, ge=0, lt=0.5, description="Chromosome width varies by this share.")
+    band_share: float = Field(
+        0.5, ge=0, le=1, description="Share of samples with bands drawn on their bodies."
+    )
+    band_depth: Between = Field(
+        (0.2, 0.9), description="Share of the stain that the lightest drawn bands lose, drawn for a sample."
+    )
+    band_length: BetweenAboveZero = Field((0.2, 1.2), description="Length of drawn bands, in widths.")
+    bent_share: float = Field(
+        0.3, ge=0, le=1, description="Share of the single chromosomes that are there a second time, bent."
+    )
+    bend_deg: Between = Field((35.0, 140.0), description="Angle by which bent copies are bent.")
+    stretch: BetweenAboveZero = Field((0.95, 1.45), description="Factor on the length of bent copies.")
     source_shares: Annotated[dict[str, float], AfterValidator(_shares)] = Field(
         {}, description="Chance of each source (manifest name); empty: every metaphase has the same chance."
     )

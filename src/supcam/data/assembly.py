@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from itertools import accumulate
 from statistics import median
 
-import cv2
 import numpy as np
 from jaxtyping import Bool
 
 from supcam.core.config import CompositionConfig, CropConfig, OverlapKind, TouchKind
 from supcam.core.crop import Square, mask_box
 from supcam.core.types import Box, ClusterType
+from supcam.data.banding import Bands, draw_bands, draw_style
 from supcam.data.piece import Cast, Piece, Pose, cast, recast
 from supcam.data.placement import (
     Contact,
@@ -28,9 +28,9 @@ from supcam.data.placement import (
     room_to_cross,
     scene_of,
 )
+from supcam.data.superposition import is_one_piece, on_square, superposed
 
 _PAD_PX = 5
-_SPECK_PX = 12
 _LEAST_REACH_PX = 1.0
 _LEAST_ROOM, _ROOM_TO_TURN = 0.8, 1.25
 """Room below which bodies never cross, and room that it takes to cross at any other than a right angle."""
@@ -264,16 +264,22 @@ def _finish(
         for i, join in enumerate(joins, 1)
     ):
         return None
-    size = terms.rules.crop.size_px
-    stain = _added(
-        [_on_square(one, one.cast.stain, size) for one in settled],
-        share=float(rng.uniform(*terms.rules.composition.added_stain)),
-    )
+    share = float(rng.uniform(*terms.rules.composition.added_stain))
+    stain = superposed(settled, share=share, bands=None, size=terms.rules.crop.size_px)
     level = sum(one.cast.piece.level for one in settled) / len(settled)
     if joins and not is_one_piece(stain, threshold=level * _joining_level(terms)):
         return None
-    masks = np.stack([_on_square(one, one.cast.core, size) for one in settled])
+    bands = _draw_all_bands(len(settled), config=terms.rules.composition, rng=rng)
+    if bands:
+        stain = superposed(settled, share=share, bands=bands, size=terms.rules.crop.size_px)
+    masks = np.stack([on_square(one, one.cast.core, size=terms.rules.crop.size_px) for one in settled])
     return Assembly(stain=stain, masks=masks, level=level, contacts=tuple(join.contact for join in joins))
+
+
+def _draw_all_bands(n: int, *, config: CompositionConfig, rng: np.random.Generator) -> list[Bands]:
+    """Bands for each of ``n`` bodies, all in one style; none for samples that keep to their own."""
+    style = draw_style(config=config, rng=rng)
+    return [] if style is None else [draw_bands(style, config=config, rng=rng) for _ in range(n)]
 
 
 def _joining_level(terms: Terms) -> float:
@@ -309,35 +315,3 @@ def _shrunk(one: Placed, factor: float, centre: np.ndarray, *, size: int) -> Pla
     matrix *= factor
     matrix[:, 2] += (size - 1) / 2 - factor * centre
     return Placed(recast(one.cast, matrix=matrix, size=(size, size)), 0, 0)
-
-
-def _on_square(one: Placed, array: np.ndarray, size: int) -> np.ndarray:
-    """``array`` of a placed body on the empty square; what lies outside is cut."""
-    square = np.zeros((size, size), array.dtype)
-    top, left = max(0, one.top), max(0, one.left)
-    bottom, right = min(size, one.top + array.shape[0]), min(size, one.left + array.shape[1])
-    if bottom > top and right > left:
-        square[top:bottom, left:right] = array[
-            top - one.top : bottom - one.top, left - one.left : right - one.left
-        ]
-    return square
-
-
-def _added(stains: Sequence[Square], *, share: float) -> Square:
-    """Stains laid on each other: the strongest, and ``share`` of what the others add (1: all of it)."""
-    if len(stains) == 1:
-        return stains[0]
-    strongest, total = stains[0], stains[0]
-    for stain in stains[1:]:
-        strongest, total = np.maximum(strongest, stain), total + stain
-    return np.asarray(strongest + np.float32(share) * (total - strongest))
-
-
-def is_one_piece(stain: Square, *, threshold: float) -> bool:
-    """Whether all that is above ``threshold``, specks aside, hangs together."""
-    above = np.asarray(stain > threshold)
-    part = above[mask_box(above).slices].view(np.uint8)
-    if not part.size:
-        return False
-    _, _, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
-    return int((stats[1:, cv2.CC_STAT_AREA] >= _SPECK_PX).sum()) == 1

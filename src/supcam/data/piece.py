@@ -14,6 +14,7 @@ from supcam.core.config import ForegroundConfig
 from supcam.core.crop import RIM_SHARE, mask_box, resample
 from supcam.core.foreground import core_mask, grown, solid
 from supcam.core.types import ClusterType, Mask, Region, Stain
+from supcam.data.banding import spread_outside
 
 Bytes = UInt8[np.ndarray, "height width"]
 Matrix = Float64[np.ndarray, "2 3"]
@@ -30,13 +31,15 @@ class Piece:
     """A region made ready for composition, at the resolution of its picture.
 
     ``core`` and ``ends`` are 0 or 255: the body at the core level, and the parts of it that lie within 0.6
-    widths of a tip. ``level`` is the stain of the body, ``axis_rad`` the direction of its long axis,
+    widths of a tip. ``along`` is the distance of each pixel from one tip along the body, in widths.
+    ``level`` is the stain of the body, ``axis_rad`` the direction of its long axis,
     ``group`` (source/case/picture) tells whose chromosomes may be put together.
     """
 
     stain: Stain
     core: Bytes
     ends: Bytes
+    along: Stain
     level: float
     width_px: float
     axis_rad: float
@@ -74,6 +77,17 @@ class Cast:
         return signed_depth(self.core)
 
     @property
+    def along(self) -> Stain:
+        """The distance of each pixel from one tip along the body, in widths."""
+        return cv2.warpAffine(
+            self.piece.along,
+            self.matrix,
+            self.core.shape[::-1],
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+
+    @property
     def stain(self) -> Stain:
         """The piece's stain in this pose, resampled just as every picture is on its way to the network."""
         return resample(self.piece.stain, matrix=self.matrix, size_px=self.core.shape)
@@ -100,10 +114,13 @@ def prepare(region: Region, *, config: ForegroundConfig) -> Piece | None:
         return None
     box = mask_box(grown(region.mask | core, radius_px=max(2, round(RIM_SHARE * region.width_px))))
     core, stain = core[box.slices], region.stain[box.slices]
+    one, other = _from_tips(core)
+    reach_px = _END_SHARE * region.width_px
     return Piece(
         stain=np.ascontiguousarray(stain),
         core=_bytes(core),
-        ends=_bytes(_end_zones(core, reach_px=_END_SHARE * region.width_px)),
+        ends=_bytes(((one >= 0) & (one <= reach_px)) | ((other >= 0) & (other <= reach_px))),
+        along=spread_outside(np.maximum(one, 0) / np.float32(region.width_px), core=core),
         level=level,
         width_px=region.width_px,
         axis_rad=_axis(core),
@@ -124,13 +141,11 @@ def _axis(core: Mask) -> float:
     return float(np.arctan2(-vectors[1, -1], vectors[0, -1]))
 
 
-def _end_zones(core: Mask, *, reach_px: float) -> Mask:
-    """The parts of ``core`` within ``reach_px`` of its two tips, along the body (geodesic distance)."""
+def _from_tips(core: Mask) -> tuple[Stain, Stain]:
+    """Distance along the body (geodesic, in pixels) from each of the two tips of ``core``; -1 outside."""
     start = _steps_from(core, _first_pixel(core))
     one = _steps_from(core, _farthest(start))
-    other = _steps_from(core, _farthest(one))
-    near_one = (one >= 0) & (one <= reach_px)
-    return near_one | ((other >= 0) & (other <= reach_px))
+    return one, _steps_from(core, _farthest(one))
 
 
 def _first_pixel(core: Mask) -> tuple[int, int]:

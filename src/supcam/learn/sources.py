@@ -20,6 +20,7 @@ from supcam.core.config import (
 )
 from supcam.core.crop import Square, network_input
 from supcam.core.types import ConfigError, Region
+from supcam.data.bending import bent_copies
 from supcam.data.composition import Composer
 from supcam.data.harvest import EMPTY, Harvest, harvest_crops, harvest_metaphases
 from supcam.data.leak import refuse_leaks
@@ -202,7 +203,8 @@ def harvest_parts(
 
 def source_of(harvest: Harvest, *, stages: Stages) -> MixedSource:
     """A training source from what was harvested. Raises ``CompositionError`` when there is no single."""
-    prepared = (prepare(region, config=stages.recipe.foreground) for region in harvest.singles)
+    singles = [*harvest.singles, *bent_copies(harvest.singles, config=stages.composition)]
+    prepared = (prepare(region, config=stages.recipe.foreground) for region in singles)
     pieces = [piece for piece in prepared if piece is not None]
     shares = stages.composition.source_shares
     return MixedSource(
