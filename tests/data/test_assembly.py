@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.drawn_pieces import bar_piece, drawn_pieces, edge_outside, meetings
 
 from supcam.core.config import CompositionConfig, CropConfig
+from supcam.core.crop import mask_box
 from supcam.core.types import ClusterType
 from supcam.data.assembly import Assembly, Rules, assemble, draw_index, draw_join, holds
 from supcam.data.piece import Piece, Pose, cast
@@ -194,3 +195,18 @@ def test_masks_of_an_assembly_lie_on_its_stain() -> None:
     for mask in made.masks:
         border = edge_outside(mask)
         assert made.stain[mask].mean() > 1.5 * made.stain[border[:, 0], border[:, 1]].mean()
+
+
+@pytest.mark.parametrize("relations", [[], [TOUCH], [OVERLAP, TOUCH]])
+def test_square_fit_fills_the_square(relations: list[ClusterType]) -> None:
+    fitted = Rules(CompositionConfig(band_share=0.0), CropConfig(scale_rule="square_fit"))
+    sides = []
+    for seed in range(12):
+        pieces = drawn_pieces()[: len(relations) + 1]
+        made = assembled(pieces, relations=relations, rules=fitted, rng=np.random.default_rng(seed))
+        if made is not None:
+            box = mask_box(np.asarray(made.masks.any(axis=0)))
+            sides.append(max(box.height, box.width))
+    assert len(sides) > 2
+    inside = fitted.crop.size_px - 2 * fitted.crop.margin_px
+    assert all(side == pytest.approx(inside, abs=5) for side in sides)

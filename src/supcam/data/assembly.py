@@ -288,12 +288,15 @@ def _joining_level(terms: Terms) -> float:
 
 
 def _settle(placed: Sequence[Placed], *, crop: CropConfig) -> tuple[list[Placed], bool]:
-    """``placed`` moved to the middle of the square, or (True) drawn anew at the scale at which it fits."""
+    """``placed`` moved to the middle of the square, or drawn anew at the scale that fits; whether it shrank.
+
+    The square fit draws everything anew, so that it fills the square as every other picture then does.
+    """
     box = _extent(placed)
     factor = (crop.size_px - 2 * crop.margin_px) / max(box.height, box.width)
     centre = (np.array([box.left + box.right, box.top + box.bottom]) - 1) / 2
-    if factor < 1:
-        return [_shrunk(one, factor, centre, size=crop.size_px) for one in placed], True
+    if factor < 1 or crop.scale_rule == "square_fit":
+        return [_redrawn(one, factor, centre, size=crop.size_px) for one in placed], factor < 1
     left, top = np.round((crop.size_px - 1) / 2 - centre).astype(int)
     return [Placed(one.cast, one.top + int(top), one.left + int(left)) for one in placed], False
 
@@ -308,7 +311,7 @@ def _extent(placed: Sequence[Placed]) -> Box:
     )
 
 
-def _shrunk(one: Placed, factor: float, centre: np.ndarray, *, size: int) -> Placed:
+def _redrawn(one: Placed, factor: float, centre: np.ndarray, *, size: int) -> Placed:
     """``one`` drawn anew on the square, with ``centre`` of the canvas in its middle."""
     matrix = one.cast.matrix.copy()
     matrix[:, 2] += (one.left, one.top)
