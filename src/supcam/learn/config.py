@@ -1,10 +1,11 @@
-"""The stages of learning, each a frozen model: network and training."""
+"""The stages of learning, each a frozen model: network, contrast and training."""
 
-from typing import Literal, Self
+import math
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from supcam.core.config import StageConfig
+from supcam.core.config import Between, StageConfig
 
 
 class NetworkConfig(StageConfig):
@@ -18,6 +19,45 @@ class NetworkConfig(StageConfig):
         12, ge=3, le=60, description="Largest number of chromosomes told apart; last = or more."
     )
     drop_rate: float = Field(0.0, ge=0, lt=1, description="Dropout before the heads.")
+
+
+class ContrastConfig(StageConfig):
+    """How pre-training tells pictures apart. All values are our choice (``docs/method.md``)."""
+
+    method: Literal["queue", "in_batch", "moco", "cross_entropy"] = Field(
+        "queue",
+        description="queue: types, and keys of earlier batches; in_batch: types, and this batch alone; "
+        "moco: the queue without types; cross_entropy: no contrast.",
+    )
+    margin_target: Literal["own", "positives", "none"] = Field(
+        "own", description="Margin on the own key, on own key and positives, or nowhere."
+    )
+    margin_rad: float = Field(
+        0.2,
+        ge=0,
+        le=math.pi / 2,
+        description="Angle added to what is pulled together; a right angle at most.",
+    )
+    alpha: Annotated[float, Field(ge=0, le=1)] | Literal["uniform"] = Field(
+        0.5, description="Share of the own key's term; uniform: own key and each positive weigh the same."
+    )
+    temperature: float = Field(0.1, gt=0, le=10, description="Cosines are divided by it.")
+    denominator: Literal["others", "all"] = Field(
+        "others",
+        description="others: members of a type do not repel each other; all: they do (Khosla et al.).",
+    )
+    queue_slots: int = Field(1024, ge=1, le=1_000_000, description="Keys of earlier batches that are kept.")
+    momentum: Between = Field(
+        (0.99, 0.999), description="Share of the key encoder kept at each step, first and last of the run."
+    )
+    hidden_dim: int = Field(256, ge=1, le=65_536, description="Width of the projection head's hidden layer.")
+    projection_dim: int = Field(128, ge=2, le=65_536, description="Length of queries and keys.")
+
+    @model_validator(mode="after")
+    def _key_encoder_follows(self) -> Self:
+        if self.momentum[1] >= 1:
+            raise ValueError("momentum must be below 1, or the key encoder stands still")
+        return self
 
 
 class TrainConfig(StageConfig):
