@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
 from supcam.core.config import parse_config
 from supcam.core.types import ConfigError
-from supcam.learn.config import NetworkConfig, TrainConfig
+from supcam.learn.config import ContrastConfig, NetworkConfig, TrainConfig
 
 
 def test_defaults_survive_the_way_through_json() -> None:
-    for stage in (NetworkConfig, TrainConfig):
+    for stage in (NetworkConfig, ContrastConfig, TrainConfig):
         written = json.dumps(stage().model_dump(mode="json"))
         assert parse_config(stage, json.loads(written), where="") == stage()
 
@@ -22,3 +23,28 @@ def test_steps_are_whole_batches() -> None:
     assert (recipe.steps_per_epoch, recipe.total_steps) == (3, 9)
     with pytest.raises(ConfigError, match="one batch_size"):
         parse_config(TrainConfig, {"pictures_per_epoch": 10, "batch_size": 11}, where="")
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"alpha": 1.2}, "alpha"),
+        ({"alpha": "even"}, "alpha"),
+        ({"margin_rad": -0.1}, "margin_rad"),
+        ({"margin_rad": math.pi / 2 + 1e-6}, "margin_rad"),
+        ({"temperature": 0.0}, "temperature"),
+        ({"queue_slots": 0}, "queue_slots"),
+        ({"momentum": (0.999, 0.99)}, "smaller one first"),
+        ({"momentum": (0.99, 1.0)}, "stands still"),
+        ({"method": "simclr"}, "method"),
+        ({"margin": 0.2}, "margin"),
+    ],
+)
+def test_contrast_out_of_range_is_refused(values: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        parse_config(ContrastConfig, values, where="")
+
+
+def test_alpha_is_a_share_or_uniform() -> None:
+    assert parse_config(ContrastConfig, {"alpha": 1}, where="").alpha == 1.0
+    assert parse_config(ContrastConfig, {"alpha": "uniform"}, where="").alpha == "uniform"

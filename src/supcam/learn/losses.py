@@ -8,13 +8,12 @@ anchor and a key a, margin m and temperature tau:
     L_i  = alpha l(own key) + (1 - alpha) mean over positives p of l(p)
 
 Positives are references of the anchor's type, negatives those of other types. The loss is the mean over the
-anchors. The paper's abstract names an angular margin in the instance contrastive loss and no formula: these are
-our choice.
+anchors. The paper's abstract names an angular margin in the instance contrastive loss and no formula: the one
+above is our choice.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,9 +25,7 @@ from torch.nn import functional
 from supcam.learn.batches import UNKNOWN
 from supcam.learn.config import ContrastConfig
 from supcam.learn.key_queue import References
-
-ROUNDING_RAD = 0.01
-"""The tip that cos(theta + m) has at theta = 0 is rounded off below this angle, which bounds its gradient."""
+from supcam.learn.margin import cosine_with_margin
 
 Scalar = Float[Tensor, ""]
 
@@ -100,27 +97,6 @@ def in_batch_loss(
         counted=types != UNKNOWN,
     )
     return _mean_terms(contrast, config=config)
-
-
-def cosine_with_margin(cosine: Float[Tensor, "*shape"], *, margin_rad: float) -> Float[Tensor, "*shape"]:
-    """cos(theta + m) of cos(theta), for a margin m from 0 to a right angle; it falls up to theta = pi.
-
-    Beyond pi - m, where cos(theta + m) would rise again, ArcFace's cos(theta) - m sin(m) goes on (Deng et
-    al., 2019). Below ``ROUNDING_RAD`` a parabola takes the place of sin(theta), whose slope in cos(theta)
-    grows without bound; both agree at either end.
-    """
-    if margin_rad == 0:
-        return cosine
-    square = 1 - cosine.square()
-    smallest = torch.finfo(cosine.dtype).tiny  # keeps the root's slope finite where it is not used
-    sine = torch.where(
-        cosine > math.cos(ROUNDING_RAD),
-        square / math.sin(ROUNDING_RAD),
-        square.clamp(min=smallest).sqrt(),
-    )
-    near = cosine * math.cos(margin_rad) - sine * math.sin(margin_rad)
-    far = cosine - margin_rad * math.sin(margin_rad)
-    return torch.where(cosine > -math.cos(margin_rad), near, far)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
