@@ -12,7 +12,7 @@ from supcam.data.views import draw_view, two_views
 
 STILL: dict[str, object] = {
     "blur_px": (0, 0), "sharpen": 0, "noise": 0, "gamma": (1, 1), "banding": (1, 1), "pedestal": 0,
-    "shift_px": 0,
+    "shift_px": 0, "speck_share": 0,
 }  # fmt: skip
 """No change at all but turns and mirror images."""
 CONFIG = ViewConfig()
@@ -152,3 +152,23 @@ def test_two_views_are_independent_and_follow_from_the_seed() -> None:
     np.testing.assert_array_equal(
         views.query, draw_view(original, config=CONFIG, rng=np.random.default_rng(4))
     )
+
+
+def test_specks_come_in_their_share_and_add_stain_on_the_rim_alone() -> None:
+    original = picture()
+    config = still(speck_share=0.3)
+    soiled = 0
+    for seed in range(200):
+        view = draw_view(original, config=config, rng=np.random.default_rng(seed))
+        closest = min(float(np.abs(view - turn).max()) for turn in eight_turns(original))
+        soiled += closest > 0.02
+    assert soiled / 200 == pytest.approx(0.3, abs=0.1)
+
+
+def test_specks_are_smaller_than_a_chromosome() -> None:
+    original = picture()
+    grown = []
+    for seed in range(40):
+        view = draw_view(original, config=still(speck_share=1), rng=np.random.default_rng(seed))
+        grown.append(int((view > 0.3).sum()) - int((original > 0.3).sum()))
+    assert 3 < np.mean(grown) < 150

@@ -156,9 +156,9 @@ class CompositionConfig(StageConfig):
     )
     band_length: BetweenAboveZero = Field((0.2, 1.2), description="Length of drawn bands, in widths.")
     bent_share: float = Field(
-        0.3, ge=0, le=1, description="Share of the single chromosomes that are there a second time, bent."
+        0.5, ge=0, le=1, description="Share of the single chromosomes that are there a second time, bent."
     )
-    bend_deg: Between = Field((35.0, 140.0), description="Angle by which bent copies are bent.")
+    bend_deg: Between = Field((30.0, 170.0), description="Angle by which bent copies are bent.")
     stretch: BetweenAboveZero = Field((0.95, 1.45), description="Factor on the length of bent copies.")
     source_shares: Annotated[dict[str, float], AfterValidator(_shares)] = Field(
         {}, description="Chance of each source (manifest name); empty: every metaphase has the same chance."
@@ -187,6 +187,9 @@ class ViewConfig(StageConfig):
     gamma: BetweenAboveZero = Field((0.6, 1.5), description="Exponent on the stain: faint to hard contrast.")
     pedestal: float = Field(
         0.12, ge=0, le=0.5, description="Largest stain left in, or taken off, as background."
+    )
+    speck_share: float = Field(
+        0.12, ge=0, le=1, description="Share of pictures with specks of dirt drawn on the rim of the object."
     )
     shift_px: int = Field(4, ge=0, le=32, description="Largest shift in each direction.")
 

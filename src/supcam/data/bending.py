@@ -20,9 +20,13 @@ from supcam.core.types import Box, Mask, Region
 
 _LEAST_LENGTH = 2.5
 """Bodies shorter than this, in widths, are not bent."""
-_RADIUS = (0.8, 2.5)
-"""Radius of the arc along the middle line, in widths."""
+_RADIUS = (0.35, 2.5)
+"""Radius of the arc along the middle line, in widths: from a kink to a wide bow."""
+_TWICE = 0.35
+"""Share of the copies that are bent in two places."""
 _SEED = 0x62656E74
+_FAR_PX = np.float32(1e5)
+"""Far outside every picture."""
 
 Grid = Float32[np.ndarray, "rows columns"]
 
@@ -57,16 +61,24 @@ def bent_copies(regions: Sequence[Region], *, config: CompositionConfig) -> list
 
 
 def bent(region: Region, *, config: CompositionConfig, rng: np.random.Generator) -> Region | None:
-    """``region`` bent at a random place; None when it is too short."""
+    """``region`` bent at one random place or two; None when it is too short."""
+    copy = _bent_once(region, stretch=float(rng.uniform(*config.stretch)), config=config, rng=rng)
+    if copy is None or rng.random() >= _TWICE:
+        return copy
+    return _bent_once(copy, stretch=1.0, config=config, rng=rng) or copy
+
+
+def _bent_once(
+    region: Region, *, stretch: float, config: CompositionConfig, rng: np.random.Generator
+) -> Region | None:
     axis_rad, length_px = _axis(region.mask)
     if length_px < _LEAST_LENGTH * region.width_px:
         return None
-    low, high = config.bend_deg
-    stretch = float(rng.uniform(*config.stretch))
+    low, high = np.log(_RADIUS)
     bend = Bend(
-        angle_rad=float(np.deg2rad(rng.uniform(low, high))),
-        radius_px=float(rng.uniform(*_RADIUS)) * region.width_px,
-        place_px=float(rng.uniform(-0.22, 0.22)) * length_px * stretch,
+        angle_rad=float(np.deg2rad(rng.uniform(*config.bend_deg))),
+        radius_px=float(np.exp(rng.uniform(low, high))) * region.width_px,
+        place_px=float(rng.uniform(-0.3, 0.3)) * length_px * stretch,
         stretch=stretch,
     )
     turned = axis_rad + float(rng.integers(2)) * np.pi
@@ -106,19 +118,22 @@ def _drawn(region: Region, *, bend: Bend, axis_rad: float, reach_px: float) -> R
 
 
 def _straightened(x: Grid, y: Grid, *, bend: Bend) -> tuple[Grid, Grid]:
-    """Where each point of the bent picture lay before bending: along and across the body, from its centre."""
-    start, radius = np.float32(bend.start_px), np.float32(bend.radius_px)
-    cos, sin = np.float32(np.cos(bend.angle_rad)), np.float32(np.sin(bend.angle_rad))
+    """Where each point of the bent picture lay before bending: along and across the body, from its centre.
+
+    A point that could belong to two parts (between the legs of a sharp bend) belongs to the nearer one.
+    """
+    start, radius, turn = np.float32(bend.start_px), np.float32(bend.radius_px), np.float32(bend.angle_rad)
+    cos, sin = np.cos(turn), np.sin(turn)
     right, below = x - start, y - radius
-    turned_x = cos * right + sin * below
-    turned_y = radius - sin * right + cos * below
-    first = (right <= 0) & (np.abs(y) < radius)
-    last = ~first & (turned_x >= 0) & (np.abs(turned_y) < radius)
+    turned = cos * right + sin * below
     angle = np.arctan2(right, -below)
-    along = np.where(first, x, np.where(last, start + turned_x + radius * np.float32(bend.angle_rad), 0))
-    across = np.where(first, y, np.where(last, turned_y, radius - np.hypot(right, below)))
-    on_arc = ~first & ~last
-    inside = on_arc & (angle >= 0) & (angle <= bend.angle_rad)
-    along = np.where(inside, start + radius * angle, along)
-    far = np.float32(10 * x.shape[0])
-    return np.where(on_arc & ~inside, far, along).astype(np.float32), across.astype(np.float32)
+    parts = (
+        (right <= 0, x, y),
+        ((angle >= 0) & (angle <= turn), start + radius * angle, radius - np.hypot(right, below)),
+        (turned >= 0, start + turned + radius * turn, radius - sin * right + cos * below),
+    )
+    along, across = np.full_like(x, _FAR_PX), np.full_like(y, _FAR_PX)
+    for belongs, part_along, part_across in parts:
+        nearer = belongs & (np.abs(part_across) < np.abs(across))
+        along, across = np.where(nearer, part_along, along), np.where(nearer, part_across, across)
+    return along.astype(np.float32), across.astype(np.float32)

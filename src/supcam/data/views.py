@@ -15,6 +15,10 @@ from supcam.core.config import ViewConfig
 from supcam.core.crop import Square, normalise
 
 _LEAST_BLUR_PX = 0.2
+_RIM = 0.5
+"""Stain below which a pixel of the object counts as its rim, as a share of the object's level."""
+_SPECK_PX = (0.7, 2.5)
+_SPECK_EDGE = 0.1
 _BODY = 0.3
 """Share of the object's level above which stain is body: bands are changed there, edges are not."""
 
@@ -36,7 +40,8 @@ def two_views(picture: Square, *, config: ViewConfig, rng: np.random.Generator) 
 def draw_view(picture: Square, *, config: ViewConfig, rng: np.random.Generator) -> Square:
     """``picture`` turned, moved and photographed anew; same shape, normalised as every network input is."""
     moved = _turned(_shifted(picture, limit_px=config.shift_px, rng=rng), rng=rng)
-    banded = _banded(moved, config=config, rng=rng)
+    soiled = _soiled(moved, rng=rng) if rng.random() < config.speck_share else moved
+    banded = _banded(soiled, config=config, rng=rng)
     focused = _focused(banded, config=config, rng=rng)
     exposed = _exposed(focused, config=config, rng=rng)
     return normalise(_noisy(exposed, strongest=config.noise, rng=rng))
@@ -60,6 +65,21 @@ def _shifted(picture: Square, *, limit_px: int, rng: np.random.Generator) -> Squ
 
 def _draw_shift(room_before: int, room_after: int, *, limit_px: int, rng: np.random.Generator) -> int:
     return int(rng.integers(-min(room_before, limit_px), min(room_after, limit_px) + 1))
+
+
+def _soiled(picture: Square, *, rng: np.random.Generator) -> Square:
+    """``picture`` with a few specks of dirt on the rim of the object, each narrower than a chromosome."""
+    rim = np.flatnonzero((picture > 0) & (picture < _RIM))
+    soiled = picture.copy()
+    if not rim.size:
+        return soiled
+    y, x = np.indices(picture.shape, dtype=np.float32)
+    for place in rim[rng.integers(rim.size, size=int(rng.integers(1, 6)))]:
+        row, column = divmod(int(place), picture.shape[1])
+        reach = rng.uniform(*_SPECK_PX, size=2)
+        speck = np.exp(-(((y - row) / reach[0]) ** 2) - ((x - column) / reach[1]) ** 2)
+        soiled += np.where(speck > _SPECK_EDGE, np.float32(rng.uniform(0.3, 1.2)) * speck, np.float32(0))
+    return np.asarray(soiled, np.float32)
 
 
 def _banded(picture: Square, *, config: ViewConfig, rng: np.random.Generator) -> Square:
