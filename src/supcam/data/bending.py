@@ -49,14 +49,14 @@ class Bend:
         return self.place_px - self.radius_px * self.angle_rad / 2
 
 
-def bent_copies(regions: Sequence[Region], *, config: CompositionConfig) -> list[Region]:
-    """Bent copies of a share of ``regions``, the same ones every time."""
-    copies = []
+def bent_copies(regions: Sequence[Region], *, config: CompositionConfig) -> dict[int, Region]:
+    """Bent copies of a share of ``regions``, by the index of what was bent; the same ones every time."""
+    copies = {}
     for index, region in enumerate(regions):
         rng = np.random.default_rng([_SEED, index])
-        if rng.random() < config.bent_share:
-            copy = bent(region, config=config, rng=rng)
-            copies += [] if copy is None else [copy]
+        copy = bent(region, config=config, rng=rng) if rng.random() < config.bent_share else None
+        if copy is not None:
+            copies[index] = copy
     return copies
 
 

@@ -203,7 +203,7 @@ def harvest_parts(
 
 def source_of(harvest: Harvest, *, stages: Stages) -> MixedSource:
     """A training source from what was harvested. Raises ``CompositionError`` when there is no single."""
-    singles = [*harvest.singles, *bent_copies(harvest.singles, config=stages.composition)]
+    singles = [*harvest.singles, *bent_copies(harvest.singles, config=stages.composition).values()]
     prepared = (prepare(region, config=stages.recipe.foreground) for region in singles)
     pieces = [piece for piece in prepared if piece is not None]
     shares = stages.composition.source_shares

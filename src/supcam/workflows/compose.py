@@ -21,6 +21,7 @@ from supcam.core.config import (
     read_toml,
 )
 from supcam.core.types import ClusterType, ConfigError, ManifestError, Region, Sample, SupcamError
+from supcam.data.bending import bent_copies
 from supcam.data.composition import Composed, Composer
 from supcam.data.drawn_singles import DrawnSingles, draw_singles
 from supcam.data.harvest import EMPTY, Harvest, LeftOut, harvest_crops, harvest_metaphases
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from supcam.workflows.classify import Listener
 
 
-_MOST_ON_SHEET = 600
+_MOST_ON_SHEET, _BENT = 600, " (bent)"
 
 
 class ComposeConfig(StageConfig):
@@ -90,6 +91,11 @@ class Singles:
     names: tuple[str, ...]
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def n_own(self) -> int:
+        """How many there are without the bent copies."""
+        return sum(not name.endswith(_BENT) for name in self.names)
 
     @cached_property
     def _names_by_id(self) -> dict[int, str]:
@@ -168,7 +174,7 @@ def compose(plan: ComposePlan, *, listener: "Listener | None" = None) -> Compose
             write_sheet(samples, path=plan.sheet)
         if made:
             made.keep(_about(plan, singles=singles), left_out=singles.left_out)
-    return ComposeSummary(counts, len(singles.pieces), left_out=singles.left_out, notes=singles.notes)
+    return ComposeSummary(counts, singles.n_own, left_out=singles.left_out, notes=singles.notes)
 
 
 def _drawn(composer: Composer, *, plan: ComposePlan) -> Iterator[Composed]:
@@ -179,7 +185,7 @@ def _about(plan: ComposePlan, *, singles: Singles) -> dict[str, object]:
     return {
         "n": plan.n,
         "seed": plan.seed,
-        "singles": len(singles.pieces),
+        "singles": singles.n_own,
         "source": "drawn" if plan.singles is None else plan.singles.name,
         "config": plan.config.model_dump(mode="json"),
     }
@@ -193,7 +199,7 @@ def _read_singles(plan: ComposePlan, *, listener: "Listener | None") -> Singles:
         if listener:
             listener.started(plan.n)
         regions = draw_singles(drawing, seed=plan.seed)
-        return _prepared(regions, [f"drawn {i}" for i in range(len(regions))], config=plan.config.foreground)
+        return _prepared(regions, [f"drawn {i}" for i in range(len(regions))], config=plan.config)
     manifest = read_manifest(plan.singles, layout=plan.layout, options=plan.options)
     if listener:
         listener.started(len(manifest.items) + plan.n)
@@ -215,7 +221,7 @@ def _from_disk(
         left_out += harvest.left_out
         if listener:
             listener.advanced(1)
-    found = _prepared(regions, names, config=config.foreground)
+    found = _prepared(regions, names, config=config)
     note = "a plain folder: every picture in it was taken for one chromosome"
     notes = manifest.notes + ((note,) if all_single else ())
     return Singles(found.pieces, found.names, left_out=tuple(left_out), notes=notes)
@@ -238,9 +244,14 @@ def _name(region: Region, *, path: Path, root: Path) -> str:
     return f"{name}#{box.top},{box.left},{box.bottom},{box.right}" if region.picture else name
 
 
-def _prepared(regions: Sequence[Region], names: Sequence[str], *, config: ForegroundConfig) -> Singles:
-    """Those that have enough of a body to be composed."""
-    prepared = [(prepare(region, config=config), name) for region, name in zip(regions, names, strict=True)]
+def _prepared(regions: Sequence[Region], names: Sequence[str], *, config: ComposeConfig) -> Singles:
+    """Those that have enough of a body to be composed, and bent copies of some of them."""
+    bent = bent_copies(regions, config=config.composition)
+    every = [
+        *zip(regions, names, strict=True),
+        *((copy, names[index] + _BENT) for index, copy in bent.items()),
+    ]
+    prepared = [(prepare(region, config=config.foreground), name) for region, name in every]
     pieces = tuple((piece, name) for piece, name in prepared if piece is not None)
     if not pieces:
         raise ManifestError(
