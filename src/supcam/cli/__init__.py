@@ -12,6 +12,7 @@ Types: instance (one chromosome), touching, overlapping, touching_overlapping.
 Use the model       supcam classify crops/ --output predictions.csv
 Score a model       supcam evaluate MODEL labels.csv --role report --output scores
 Pool several folds  supcam pool scores/fold1 scores/fold2 --output scores/pooled
+Harvest crops       supcam harvest slides/annotations --output harvested
 Compose clusters    supcam compose --drawn --sheet sheet.png
 Train one           supcam train recipe.toml --output runs/first
 Pack a trained one  supcam export runs/first/checkpoints/last.ckpt --output my-model
@@ -38,6 +39,7 @@ def main() -> None:
 
 for _command in (
     using.classify,
+    making.harvest,
     making.compose,
     training.train,
     training.export,

@@ -71,3 +71,38 @@ def compose(
         for note in summary.notes:
             say(note)
         say(summary.told())
+
+
+def harvest(
+    annotations: Annotated[
+        Path, typer.Argument(metavar="ANNOTATIONS", help="Metaphases with one box a chromosome (VOC, COCO).")
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="New folder of crops; never overwritten.")],
+    layout: options.LayoutOption = "auto",
+    source: options.SourceOption = "",
+    case_rule: options.CaseRuleOption = "",
+    pictures: options.PicturesOption = None,
+) -> None:
+    """Single chromosomes, clusters of known number and debris, cut from annotated metaphases.
+
+    \b
+    supcam harvest slides/annotations --pictures slides/images --output harvested
+    supcam compose harvested/labels.csv --sheet sheet.png
+
+    The folder has crops on white in single/, cluster/ and debris/, labels.csv (case, type, number),
+    objects.csv (where each was), left_out.csv with the reasons, and a sheet of each kind to look at.
+    """
+    with plain_errors():
+        from supcam.data.manifest import ManifestOptions
+        from supcam.workflows.harvest import HarvestPlan
+        from supcam.workflows.harvest import harvest as run
+
+        plan = HarvestPlan(
+            annotations=annotations,
+            output=output,
+            layout=layout,
+            options=ManifestOptions(source=source, case_rule=case_rule, pictures_folder=pictures),
+        )
+        with watched() as listener:
+            say(run(plan, listener=listener).told())

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
+import io
 import json
 import math
 import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,14 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 import supcam
-from supcam.core.types import ClusterType, SupcamError
 from supcam.data.composition import Composed
 from supcam.data.harvest import LeftOut
 from supcam.data.layout import TABLE_NAME
+from supcam.workflows.new_folder import NewFolder, unwritable
 
 GreyPicture = UInt8[np.ndarray, "height width"]
+Tile = UInt8[np.ndarray, "tile_height tile_width"]
+Sheet = UInt8[np.ndarray, "sheet_height sheet_width"]
 
 _WHITE, _PAPER, _INK = 255, 232, 0
 _GAP_PX, _CAPTION_PX = 4, 18
@@ -55,29 +56,18 @@ class ComposedSet:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._folder = NewFolder(path)
         self._labels: list[tuple[object, ...]] = []
         self._compositions: list[tuple[object, ...]] = []
-        if path.is_file() or (path.is_dir() and any(path.iterdir())):
-            raise SupcamError(
-                "something there already",
-                expected="a folder that does not exist, or is empty",
-                remedy="choose another output; nothing is overwritten",
-                where=path,
-            )
-        self._part = path.absolute().with_name(f".{path.name[:60]}.{secrets.token_hex(4)}.part")
 
     def __enter__(self) -> ComposedSet:
-        try:
-            for name in ("masks", *(str(int(kind)) for kind in ClusterType)):
-                (self._part / name).mkdir(parents=True)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
+        self._folder.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self._part, ignore_errors=True)
+        self._folder.__exit__(kind, error, trace)
 
     def add(self, named: Named) -> None:
         """One more sample."""
@@ -88,29 +78,22 @@ class ComposedSet:
         self._labels.append((picture, case, source, sample.type.label, sample.n_chromosomes))
         contacts = ";".join(contact.value for contact in sample.contacts)
         self._compositions.append((picture, ";".join(named.parents), contacts, masks))
-        try:
-            (self._part / picture).write_bytes(encode_png(to_grey(sample.stain)))
-            np.savez_compressed(self._part / masks, masks=sample.masks)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
+        self._folder.write(picture, encode_png(to_grey(sample.stain)))
+        packed = io.BytesIO()
+        np.savez_compressed(packed, masks=sample.masks)
+        self._folder.write(masks, packed.getvalue())
 
     def keep(self, about: Mapping[str, object], *, left_out: Sequence[LeftOut] = ()) -> None:
         """The folder has its name now, with the tables and ``about`` in it."""
-        try:
-            self._write(TABLE_NAME, ("path", "case", "source", "type", "n_chromosomes"), self._labels)
-            self._write("compositions.csv", ("path", "parents", "contacts", "masks"), self._compositions)
-            self._write("left_out.csv", ("path", "reason"), [(one.path, one.reason) for one in left_out])
-            content = {"supcam": supcam.__version__, **about}
-            (self._part / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-            self._part.replace(self.path)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
-
-    def _write(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        with (self._part / name).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(rows)
+        columns = ("path", "case", "source", "type", "n_chromosomes")
+        self._folder.write_table(TABLE_NAME, columns=columns, rows=self._labels)
+        parts = ("path", "parents", "contacts", "masks")
+        self._folder.write_table("compositions.csv", columns=parts, rows=self._compositions)
+        reasons = [(one.path, one.reason) for one in left_out]
+        self._folder.write_table("left_out.csv", columns=("path", "reason"), rows=reasons)
+        content = {"supcam": supcam.__version__, **about}
+        self._folder.write("config.json", (json.dumps(content, indent=2) + "\n").encode())
+        self._folder.keep()
 
 
 def to_grey(stain: Float32[np.ndarray, "height width"]) -> GreyPicture:
@@ -122,33 +105,41 @@ def to_grey(stain: Float32[np.ndarray, "height width"]) -> GreyPicture:
 def write_sheet(samples: Sequence[Composed], *, path: Path) -> None:
     """A contact sheet of the samples, ordered by type and count, each with both below it. PNG."""
     ordered = sorted(samples, key=lambda one: (one.type, one.n_chromosomes))
-    columns = max(1, math.ceil(1.3 * math.sqrt(len(ordered))))
-    tiles = [_tile(sample) for sample in ordered]
-    height, width = tiles[0].shape
-    rows = math.ceil(len(tiles) / columns)
-    sheet = np.full((rows * height, min(columns, len(tiles)) * width), _PAPER, np.uint8)
-    for index, tile in enumerate(tiles):
-        row, column = divmod(index, columns)
-        sheet[row * height : (row + 1) * height, column * width : (column + 1) * width] = tile
+    sheet = contact_sheet([_tile(sample) for sample in ordered])
     part = path.with_name(f".{path.name[:60]}.{secrets.token_hex(4)}.part")
     try:
         part.write_bytes(encode_png(sheet))
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
-def _tile(sample: Composed) -> GreyPicture:
-    """A picture with its caption, and some paper to the right of it and below."""
-    picture = to_grey(sample.stain)
-    tile = np.pad(picture, ((0, _CAPTION_PX), (0, _GAP_PX)), constant_values=_PAPER)
+def contact_sheet(tiles: Sequence[Tile]) -> Sheet:
+    """Tiles of one size in rows, a little wider than high."""
+    columns = max(1, math.ceil(1.3 * math.sqrt(len(tiles))))
+    height, width = tiles[0].shape
+    rows = math.ceil(len(tiles) / columns)
+    sheet = np.full((rows * height, min(columns, len(tiles)) * width), _PAPER, np.uint8)
+    for index, tile in enumerate(tiles):
+        row, column = divmod(index, columns)
+        sheet[row * height : (row + 1) * height, column * width : (column + 1) * width] = tile
+    return sheet
+
+
+def _tile(sample: Composed) -> Tile:
     text = f"{sample.type.label.replace('_', '-')} {sample.n_chromosomes}"
+    return captioned(to_grey(sample.stain), text=text)
+
+
+def captioned(picture: GreyPicture, *, text: str) -> Tile:
+    """A picture with its caption below it, and some paper to the right."""
+    tile = np.pad(picture, ((0, _CAPTION_PX), (0, _GAP_PX)), constant_values=_PAPER)
     cv2.putText(tile, text, (2, picture.shape[0] + 12), *_PLANE, _INK, 1, cv2.LINE_AA)
     return tile
 
 
-def encode_png(picture: GreyPicture) -> bytes:
+def encode_png(picture: GreyPicture | Sheet) -> bytes:
     """The bytes of a PNG file."""
     done, content = cv2.imencode(".png", picture)
     assert done
@@ -162,12 +153,3 @@ def _joined(sample: Composed, part: str) -> str:
         source, _, rest = piece.group.partition("/")
         names.append(source if part == "source" else rest.rpartition("/")[0])
     return "+".join(dict.fromkeys(names))
-
-
-def _unwritable(path: Path, error: OSError) -> SupcamError:
-    return SupcamError(
-        f"that it cannot be written ({error.strerror or error})",
-        expected="a place in a folder that exists, may be written to and has room",
-        remedy="choose another output",
-        where=path,
-    )
