@@ -329,7 +329,9 @@ def test_a_tampered_model_is_exit_code_2(room: Path, bundle: Path, tmp_path: Pat
 # ---- other commands
 
 
-@pytest.mark.parametrize("command", ["classify", "harvest", "compose", "train", "export", "evaluate", "pool", "version"])
+@pytest.mark.parametrize(
+    "command", ["classify", "harvest", "compose", "train", "export", "evaluate", "pool", "version"]
+)
 def test_every_command_has_its_help(command: str) -> None:
     result = supcam_(command, "--help")
     assert result.exit_code == 0
