@@ -10,10 +10,13 @@ from tests.tiny_training import Stripes, tiny_recipe
 from torch import nn
 
 from supcam.core.types import TrainingError
+from supcam.learn.averaging import blend_into
 from supcam.learn.batches import Batch, stack
+from supcam.learn.classification import classification_loss
 from supcam.learn.config import TrainConfig
 from supcam.learn.encoder import Network, NetworkOutput
-from supcam.learn.finetune import Finetuning, blend_into, classification_loss, parameter_groups, rate_share
+from supcam.learn.finetune import Finetuning
+from supcam.learn.optimizer import parameter_groups, rate_share
 
 CLASSES = 5
 

@@ -17,18 +17,15 @@ from supcam.core.types import ClusterType, CompositionError, ConfigError, Manife
 from supcam.data.harvest import EMPTY, Harvest
 from supcam.data.synthesis import draw_chromosome, draw_cluster, draw_preparation, to_grey
 from supcam.learn.batches import UNKNOWN, Example
+from supcam.learn.mixing import MixedSource, Pool, example_of, pool_of
 from supcam.learn.recipe import Recipe
 from supcam.learn.sources import (
-    MixedSource,
-    Pool,
     build_sources,
-    example_of,
     harvest_parts,
-    pool_of,
     read_sources,
-    read_stages,
     source_of,
 )
+from supcam.learn.stages import read_stages
 
 SINGLE, TOUCH, OVERLAP, BOTH = ClusterType
 HEADER = "path,case,type,n_chromosomes\n"

@@ -14,6 +14,7 @@ Score a model       supcam evaluate MODEL labels.csv --role report --output scor
 Pool several folds  supcam pool scores/fold1 scores/fold2 --output scores/pooled
 Compose clusters    supcam compose --drawn --sheet sheet.png
 Train one           supcam train recipe.toml --output runs/first
+One step of it      supcam pretrain, supcam finetune
 Pack a trained one  supcam export runs/first/checkpoints/last.ckpt --output my-model
 
 Exit codes: 0 all well, 1 some inputs failed, 2 arguments that cannot be used.
@@ -40,6 +41,8 @@ for _command in (
     using.classify,
     making.compose,
     training.train,
+    training.pretrain,
+    training.finetune,
     training.export,
     measuring.evaluate,
     measuring.pool,
