@@ -65,7 +65,7 @@ def finetune(
         typer.Option(
             "--from",
             metavar="CHECKPOINT",
-            help="Where the weights start: of supcam pretrain (its backbone), or of a classifier (all of it). "
+            help="Where the weights start: of step 1 (its backbone), or of a classifier (all of it). "
             "[default: train.init_from of the recipe, else drawn by chance]",
         ),
     ] = None,

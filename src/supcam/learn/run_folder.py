@@ -128,13 +128,15 @@ def _comparable(identity: Identity) -> dict[str, object]:
     Keys that an older version did not know have their defaults. The table of the other step is left out, and
     so is the path of the start, since its hash says more.
     """
-    step = str(identity.get(STEP, FINETUNE))
-    recipe = identity.get("recipe")
+    identity = {STEP: FINETUNE} | identity
+    step = str(identity[STEP])
     try:
-        recipe = Recipe.model_validate(recipe).model_dump(mode="json")
+        recipe = Recipe.model_validate(identity.get("recipe")).model_dump(mode="json")
     except ValidationError:
-        return _flat(identity | {STEP: step})
-    flat = _flat(identity | {STEP: step, "recipe": recipe})
+        return _flat(identity)
+    if step not in _TABLE:
+        return _flat(identity)
+    flat = _flat(identity | {"recipe": recipe})
     (other,) = (f"recipe.{table}" for one, table in _TABLE.items() if one != step)
     kept = {key: value for key, value in flat.items() if key != other and not key.startswith(f"{other}.")}
     return {key: value for key, value in kept.items() if key != f"recipe.{_TABLE[step]}.init_from"}
