@@ -1,15 +1,8 @@
-"""A training small enough for every test: striped pictures, a network of a few thousand weights, seconds.
-
-``python -m tests.tiny_training FOLDER WORKERS STEP`` trains and is killed with SIGKILL when ``STEP`` begins.
-"""
+"""A training small enough for every test: striped pictures, a network of a few thousand weights, seconds."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +10,8 @@ import torch
 from pydantic import JsonValue
 
 from supcam.core.types import ClusterType
-from supcam.learn.batches import Batch, Example, ExamplePair, TrainingSources
-from supcam.learn.finetune import Finetuning
+from supcam.learn.batches import Example, ExamplePair, TrainingSources
 from supcam.learn.recipe import Recipe
-from supcam.learn.run import run_finetuning
 
 SIZE_PX = 32
 TABLES: dict[str, JsonValue] = {
@@ -101,21 +92,3 @@ def same(ours: Any, theirs: Any) -> bool:  # noqa: ANN401
     if isinstance(ours, list | tuple):
         return len(ours) == len(theirs) and all(map(same, ours, theirs))
     return bool(ours == theirs)
-
-
-def _killed_when_step_begins(step: int) -> None:
-    """From now on, no learner of this process comes further than the start of ``step``."""
-    begin = Finetuning.on_train_batch_start
-
-    def begin_or_die(self: Finetuning, batch: Batch, batch_idx: int) -> None:
-        if self.global_step == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        begin(self, batch, batch_idx)
-
-    Finetuning.on_train_batch_start = begin_or_die  # type: ignore[method-assign]
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    _killed_when_step_begins(int(sys.argv[3]))
-    run_finetuning(tiny_recipe(workers=int(sys.argv[2])), sources=tiny_sources(), folder=Path(sys.argv[1]))

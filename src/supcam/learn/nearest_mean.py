@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from supcam.core.types import ClusterType
+from supcam.learn.batches import UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +29,7 @@ class TypeMeans:
     @classmethod
     def of(cls, embeddings: Float[Tensor, "pictures dim"], *, types: Int64[Tensor, " pictures"]) -> Self:
         """The means of pictures whose types are known; those of type -1 are left out."""
-        centre = embeddings.float().mean(dim=0)
+        centre = embeddings[types != UNKNOWN].float().mean(dim=0)
         members = types[:, None] == torch.arange(len(ClusterType), device=types.device)
         sums = members.float().T @ functional.normalize(embeddings.float() - centre, dim=1)
         return cls(centre=centre, directions=functional.normalize(sums, dim=1), known=members.any(dim=0))
