@@ -29,7 +29,8 @@ from supcam.data.composition import Composed, Composer
 from supcam.data.piece import Piece, Pose, cast, prepare
 from supcam.data.split import read_roles
 from supcam.learn.recipe import read_recipe
-from supcam.learn.sources import Stages, harvest_parts, read_sources, read_stages
+from supcam.learn.sources import harvest_parts, read_sources
+from supcam.learn.stages import Stages, read_stages
 
 MIX = {
     2: (0.0, 0.70, 0.30, 0.0),

@@ -25,7 +25,8 @@ from supcam.core.crop import network_input
 from supcam.core.types import Region
 from supcam.data.harvest import harvest_crops
 from supcam.learn.recipe import read_recipe
-from supcam.learn.sources import read_sources, read_stages
+from supcam.learn.sources import read_sources
+from supcam.learn.stages import read_stages
 
 
 def sharpness(picture: np.ndarray) -> list[float]:

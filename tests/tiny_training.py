@@ -1,15 +1,8 @@
-"""A training small enough for every test: striped pictures, a network of a few thousand weights, seconds.
-
-``python -m tests.tiny_training FOLDER WORKERS STEP`` trains and is killed with SIGKILL when ``STEP`` begins.
-"""
+"""A training small enough for every test: striped pictures, a network of a few thousand weights, seconds."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +10,8 @@ import torch
 from pydantic import JsonValue
 
 from supcam.core.types import ClusterType
-from supcam.learn.batches import Batch, Example, TrainingSources
-from supcam.learn.finetune import Finetuning
+from supcam.learn.batches import Example, ExamplePair, TrainingSources
 from supcam.learn.recipe import Recipe
-from supcam.learn.run import run
 
 SIZE_PX = 32
 TABLES: dict[str, JsonValue] = {
@@ -55,12 +46,31 @@ class Stripes:
             picture[0, 8 * stripe : 8 * stripe + 3] += 1.0
         return Example(picture=picture, type=kind, count=1 if kind == ClusterType.INSTANCE else kind + 1)
 
+    def draw_pair(self, rng: np.random.Generator) -> ExamplePair:
+        """The same stripes twice, each time in noise of its own, and mirrored or not."""
+        drawn = self.draw(rng)
+
+        def view() -> Example:
+            noise = rng.normal(0.0, 0.2, size=drawn.picture.shape).astype(np.float32)
+            seen = drawn.picture[:, :, ::-1] if rng.integers(2) else drawn.picture
+            return replace(drawn, picture=seen + noise)
+
+        return ExamplePair(query=view(), key=view())
+
 
 def tiny_recipe(**train: object) -> Recipe:
     """The tiny recipe with other values in its table ``train``."""
     table = TABLES["train"]
     assert isinstance(table, dict)
     return Recipe.model_validate({**TABLES, "train": {**table, **train}})
+
+
+def two_steps(*, train: dict[str, object] | None = None, **pretrain: object) -> Recipe:
+    """The tiny recipe with a step 1 before it, and other values in either table."""
+    table = TABLES["train"]
+    assert isinstance(table, dict)
+    first = {**table, "queue_slots": 64, "hidden_dim": 16, "projection_dim": 8, **pretrain}
+    return Recipe.model_validate({**TABLES, "pretrain": first, "train": {**table, **(train or {})}})
 
 
 def tiny_sources(*, data_hash: str = "stripes", validated: int = 24) -> TrainingSources:
@@ -70,7 +80,7 @@ def tiny_sources(*, data_hash: str = "stripes", validated: int = 24) -> Training
         name: [source.draw(np.random.default_rng([seed, i])) for i in range(validated)]
         for name, seed in (("near", 91), ("far", 92))
     }
-    return TrainingSources(train=source, validation=sets, data_hash=data_hash)
+    return TrainingSources(train=source, validation=sets, data_hash=data_hash, pretrain=source)
 
 
 def same(ours: Any, theirs: Any) -> bool:  # noqa: ANN401
@@ -82,21 +92,3 @@ def same(ours: Any, theirs: Any) -> bool:  # noqa: ANN401
     if isinstance(ours, list | tuple):
         return len(ours) == len(theirs) and all(map(same, ours, theirs))
     return bool(ours == theirs)
-
-
-def _killed_when_step_begins(step: int) -> None:
-    """From now on, no learner of this process comes further than the start of ``step``."""
-    begin = Finetuning.on_train_batch_start
-
-    def begin_or_die(self: Finetuning, batch: Batch, batch_idx: int) -> None:
-        if self.global_step == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        begin(self, batch, batch_idx)
-
-    Finetuning.on_train_batch_start = begin_or_die  # type: ignore[method-assign]
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    _killed_when_step_begins(int(sys.argv[3]))
-    run(tiny_recipe(workers=int(sys.argv[2])), sources=tiny_sources(), folder=Path(sys.argv[1]))

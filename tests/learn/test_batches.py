@@ -22,10 +22,10 @@ def same_batch(ours: Batch, theirs: Batch) -> bool:
     return ours.step == theirs.step and all(map(torch.equal, ours[:4], theirs[:4]))
 
 
-class ThreadWitness:
+class ThreadWitness(Stripes):
     """Draws pictures that hold the number of threads of the process that drew them."""
 
-    def draw(self, _: np.random.Generator) -> Example:
+    def draw(self, rng: np.random.Generator) -> Example:
         picture = np.zeros((1, 2, 2), np.float32)
         picture[0, 0] = torch.get_num_threads(), cv2.getNumThreads()
         return Example(picture=picture)
@@ -117,8 +117,8 @@ def test_workers_compute_on_one_thread() -> None:
 
 
 def test_source_that_fails_in_a_worker_is_heard() -> None:
-    class Broken:
-        def draw(self, _: np.random.Generator) -> Example:
+    class Broken(Stripes):
+        def draw(self, rng: np.random.Generator) -> Example:
             raise TrainingError("a broken source", expected="a picture", remedy="mend it")
 
     with pytest.raises(TrainingError, match="a broken source"):

@@ -6,6 +6,7 @@ from pathlib import Path
 from supcam.learn.history import HISTORY, METRICS, StepTable, TableLogger
 
 COLUMNS = ("step", "loss")
+TERMS = ("total", "type", "count", "chromosome")
 TRAINED = {
     "train/total": 1.5,
     "train/type": 1.0,
@@ -73,7 +74,7 @@ def test_cut_before_the_first_row_leaves_the_header_only_once(tmp_path: Path) ->
 
 
 def test_training_and_validation_go_into_their_own_tables(tmp_path: Path) -> None:
-    logger = TableLogger(tmp_path)
+    logger = TableLogger(tmp_path, terms=TERMS)
     logger.log_metrics({**TRAINED, "epoch": 0.0}, step=10)
     scores = {f"validation/{name}/{key}": value for name in ("near", "a/b") for key, value in SCORED.items()}
     logger.log_metrics({**scores, "epoch": 1.0}, step=20)
@@ -85,12 +86,12 @@ def test_training_and_validation_go_into_their_own_tables(tmp_path: Path) -> Non
 
 
 def test_other_metrics_leave_no_row(tmp_path: Path) -> None:
-    TableLogger(tmp_path).log_metrics({"loss": 1.0, "epoch": 0.0}, step=3)
+    TableLogger(tmp_path, terms=TERMS).log_metrics({"loss": 1.0, "epoch": 0.0}, step=3)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_both_tables_are_cut(tmp_path: Path) -> None:
-    logger = TableLogger(tmp_path)
+    logger = TableLogger(tmp_path, terms=TERMS)
     for step in (10, 20):
         logger.log_metrics({**TRAINED, "epoch": 0.0}, step=step)
         logger.log_metrics({f"validation/x/{key}": value for key, value in SCORED.items()}, step=step)

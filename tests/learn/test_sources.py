@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pickle
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,39 +8,26 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tests.drawn_pieces import drawn_region
+from tests.harvested import harvest
 
 from supcam.core.config import parse_config
-from supcam.core.crop import network_input
 from supcam.core.types import ClusterType, CompositionError, ConfigError, ManifestError, Region
-from supcam.data.harvest import EMPTY, Harvest
+from supcam.data.harvest import Harvest
 from supcam.data.synthesis import draw_chromosome, draw_cluster, draw_preparation, to_grey
-from supcam.learn.batches import UNKNOWN, Example
+from supcam.learn.batches import TrainingSources
+from supcam.learn.mixing import MixedSource, Pool, RealSource
 from supcam.learn.recipe import Recipe
 from supcam.learn.sources import (
-    MixedSource,
-    Pool,
     build_sources,
-    example_of,
     harvest_parts,
-    pool_of,
     read_sources,
-    read_stages,
     source_of,
+    sources_of,
 )
+from supcam.learn.stages import read_stages
 
-SINGLE, TOUCH, OVERLAP, BOTH = ClusterType
+TOUCH = ClusterType.TOUCHING
 HEADER = "path,case,type,n_chromosomes\n"
-
-
-def harvest(*, n_clusters: int = 3) -> Harvest:
-    singles = tuple(drawn_region(seed, case=0) for seed in range(10))
-    typed = tuple(replace(region, type=TOUCH, n_chromosomes=2) for region in singles[:n_clusters])
-    counted = tuple(replace(region, type=None, n_chromosomes=5) for region in singles[:n_clusters])
-    dirt = tuple(
-        replace(region, type=None, n_chromosomes=None, is_chromosome=False) for region in singles[:2]
-    )
-    return replace(EMPTY, singles=singles, clusters=typed + counted, debris=dirt)
 
 
 def source(*, data: Mapping[str, object], found: Harvest | None = None) -> MixedSource:
@@ -53,74 +39,6 @@ def members(pool: Pool | None) -> list[Region]:
     return [] if pool is None else [region for group in pool.groups for region in group]
 
 
-def kind_of(example: Example) -> str:
-    if not example.is_chromosome:
-        return "debris"
-    if example.type == UNKNOWN:
-        return "counted cluster"
-    return ClusterType(example.type).label
-
-
-# Stages ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("table", "value", "named"),
-    [
-        ("data", {"rot": "x"}, r"\[data\]"),
-        ("composition", {"touch_depth": 0.9}, r"\[composition\]"),
-        ("composition", {"touch_shares": {"crossing": 1.0}}, "touch_shares"),
-        ("views", {"gamma": [0, 1]}, r"\[views\]"),
-        ("data", {"sources": {"a": {"source": "a"}}}, "sources.a.path"),
-    ],
-)
-def test_wrong_tables_are_named(table: str, value: dict[str, object], named: str) -> None:
-    recipe = Recipe.model_validate({table: value})
-    with pytest.raises(ConfigError, match=named):
-        read_stages(recipe)
-
-
-def test_stages_share_one_crop() -> None:
-    stages = read_stages(Recipe.model_validate({"crop": {"size_px": 96}}))
-    assert stages.crop is stages.recipe.crop
-    assert stages.crop.size_px == 96
-
-
-# Mixing ---------------------------------------------------------------------------------------------------
-
-
-def test_samples_come_in_the_configured_shares() -> None:
-    """Clusters of the wrong kind are in no pool: only counted ones are asked for here."""
-    mixed = source(
-        data={
-            "single_share": 0.2,
-            "cluster_share": 0.25,
-            "debris_share": 0.15,
-            "counted_clusters": True,
-        }
-    )
-    seen = Counter(kind_of(mixed.draw(np.random.default_rng([1, i]))) for i in range(600))
-    composed = read_stages(Recipe()).composition.type_shares
-    expected = {
-        "debris": 0.15,
-        "counted cluster": 0.25,
-        **{kind.label: 0.4 * share for kind, share in zip(ClusterType, composed, strict=True)},
-    }
-    expected["instance"] += 0.2
-    for kind, share in expected.items():
-        assert seen[kind] / 600 == pytest.approx(share, abs=3.5 * np.sqrt(share * (1 - share) / 600))
-
-
-def test_share_of_an_empty_pool_goes_to_compositions() -> None:
-    singles_only = replace(harvest(), clusters=(), debris=())
-    mixed = source(
-        data={"single_share": 0.0, "cluster_share": 0.5, "debris_share": 0.4, "typed_clusters": True},
-        found=singles_only,
-    )
-    seen = Counter(kind_of(mixed.draw(np.random.default_rng([2, i]))) for i in range(60))
-    assert set(seen) <= {kind.label for kind in ClusterType}
-
-
 @pytest.mark.parametrize("typed", [False, True])
 @pytest.mark.parametrize("counted", [False, True])
 def test_clusters_are_used_only_when_asked_for(typed: bool, counted: bool) -> None:
@@ -129,69 +47,34 @@ def test_clusters_are_used_only_when_asked_for(typed: bool, counted: bool) -> No
     assert kinds == Counter({TOUCH: 3 * typed, None: 3 * counted})
 
 
-def test_real_regions_come_by_the_shares_of_their_sources(rng: np.random.Generator) -> None:
-    """Thirty of one laboratory, two of another: half and half when so configured."""
-    one = drawn_region(0)
-    regions = [replace(one, source="many")] * 30 + [replace(one, source="few")] * 2
-
-    def drawn(shares: dict[str, float]) -> Counter[str]:
-        pool = pool_of(regions, shares=shares)
-        assert pool is not None
-        return Counter(pool.draw(rng).source for _ in range(400))
-
-    assert drawn({"many": 0.5, "few": 0.5})["few"] == pytest.approx(200, abs=35)
-    assert drawn({})["few"] == pytest.approx(25, abs=18)
-    assert drawn({"few": 3.0})["few"] == pytest.approx(300, abs=35), "a source without a share has share 1"
-    assert drawn({"many": 0.0}) == {"few": 400}
-    assert pool_of([], shares={}) is None
-    assert pool_of(regions, shares={"many": 0.0, "few": 0.0}) is None, "no chance at all"
-
-
-def test_sample_depends_on_its_generator_alone() -> None:
-    mixed = source(data={"counted_clusters": True})
-    first = [mixed.draw(np.random.default_rng([4, i])) for i in range(12)]
-    again = [mixed.draw(np.random.default_rng([4, i])) for i in reversed(range(12))][::-1]
-    copied = pickle.loads(pickle.dumps(mixed))
-    for i, (one, other) in enumerate(zip(first, again, strict=True)):
-        carried = copied.draw(np.random.default_rng([4, i]))
-        for each in (other, carried):
-            np.testing.assert_array_equal(one.picture, each.picture)
-            assert (one.type, one.count, one.is_chromosome) == (each.type, each.count, each.is_chromosome)
-
-
-def test_composed_and_real_pictures_have_one_shape_and_range() -> None:
-    mixed = source(data={"single_share": 0.5, "debris_share": 0.2})
-    for i in range(30):
-        example = mixed.draw(np.random.default_rng([5, i]))
-        assert example.picture.shape == (1, 128, 128)
-        assert example.picture.dtype == np.float32
-        assert 0 <= example.picture.min() <= example.picture.max() <= 2.5
-        level = float((example.picture**2).sum() / example.picture.sum())
-        assert level == pytest.approx(1.0, abs=0.12)
-
-
 def test_nothing_to_compose_from_is_an_error() -> None:
     with pytest.raises(CompositionError, match="0 pieces"):
         source(data={}, found=replace(harvest(), singles=()))
 
 
-def test_example_says_what_is_known() -> None:
-    region = drawn_region(0)
-    picture = network_input(region, config=read_stages(Recipe()).crop)
+def steps(*, train: bool, pretrain: bool | None, **data: object) -> TrainingSources:
+    """Sources of a recipe whose steps compose or do not; without step 1 where that is None."""
+    tables: dict[str, object] = {"data": data, "train": {"compose": train}}
+    if pretrain is not None:
+        tables["pretrain"] = {"compose": pretrain}
+    stages = read_stages(Recipe.model_validate(tables))
+    return sources_of(harvest(), validation={}, data_hash="", stages=stages)
 
-    def labels(changed: Region) -> tuple[int, int, int]:
-        example = example_of(changed, picture=picture)
-        assert example.picture.shape == (1, *picture.shape)
-        return example.type, example.count, example.is_chromosome
 
-    assert labels(region) == (0, 1, 1)
-    assert labels(replace(region, type=BOTH, n_chromosomes=None)) == (3, UNKNOWN, 1)
-    assert labels(replace(region, type=None, n_chromosomes=7)) == (UNKNOWN, 7, 1)
-    assert labels(replace(region, type=None, n_chromosomes=None, is_chromosome=False)) == (
-        UNKNOWN,
-        UNKNOWN,
-        0,
-    )
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("pretrain", [True, False, None])
+def test_each_step_composes_or_does_not(train: bool, pretrain: bool | None) -> None:
+    found = steps(train=train, pretrain=pretrain, typed_clusters=True)
+    assert isinstance(found.train, MixedSource if train else RealSource)
+    if pretrain is None:
+        assert found.pretrain is None
+    else:
+        assert isinstance(found.pretrain, MixedSource if pretrain else RealSource)
+
+
+def test_step_without_composition_or_clusters_is_refused_before_anything_is_learnt() -> None:
+    with pytest.raises(ConfigError, match="only instance to learn from without composition"):
+        steps(train=True, pretrain=False)
 
 
 # From disk ------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ Pool several folds  supcam pool scores/fold1 scores/fold2 --output scores/pooled
 Harvest crops       supcam harvest slides/annotations --output harvested
 Compose clusters    supcam compose --drawn --sheet sheet.png
 Train one           supcam train recipe.toml --output runs/first
+One step of it      supcam pretrain, supcam finetune
 Pack a trained one  supcam export runs/first/checkpoints/last.ckpt --output my-model
 
 Exit codes: 0 all well, 1 some inputs failed, 2 arguments that cannot be used.
@@ -42,6 +43,8 @@ for _command in (
     making.harvest,
     making.compose,
     training.train,
+    training.pretrain,
+    training.finetune,
     training.export,
     measuring.evaluate,
     measuring.pool,

@@ -36,6 +36,10 @@ PriorOption = Annotated[
         "touching_overlapping, as four numbers; with --calibrate."
     ),
 ]
+RecipeArgument = Annotated[
+    Path, typer.Argument(metavar="CONFIG.toml", help="The recipe: network, data, and how weights are found.")
+]
+RunOption = Annotated[Path, typer.Option("--output", "-o", help="Run folder; an interrupted run goes on.")]
 AverageOption = Annotated[
     list[Path] | None,
     typer.Option(help="Checkpoint of another run from the same start, averaged in; repeatable."),

@@ -12,20 +12,22 @@ from supcam.cli import options
 from supcam.workflows.terminal import plain_errors, say
 
 
-def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The recipe.")],
-    *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder; an interrupted run goes on.")],
-) -> None:
-    """Weights from pictures of single chromosomes.
+def train(config: options.RecipeArgument, *, output: options.RunOption) -> None:
+    """Weights from pictures of single chromosomes: both steps of SupCAM, or the classifier alone.
 
     Needs: pip install "supcam[train]".
 
     \b
-    supcam train experiments/base.toml --output runs/base
+    supcam train experiments/smoke_supcam.toml --output runs/supcam
 
-    Killed and started again with the same recipe and data, the run goes on where it stood. The run folder
-    gets checkpoints, the full configuration, metrics.csv and TensorBoard logs.
+    A recipe with a table [pretrain] has two steps. Step 1 teaches the backbone, by contrast, to put pictures
+    of one type close together and those of other types apart (runs/supcam/pretrain). Step 2 drops the head
+    that it was taught through, and trains the heads for type, number and chromosome or not
+    (runs/supcam/finetune). A recipe without that table has step 2 alone, in the run folder itself.
+
+    Killed and started again with the same recipe and data, it goes on where it stood, in either step. A run
+    folder gets checkpoints/last.ckpt, the full configuration, metrics.csv (training), history.csv
+    (validation) and TensorBoard logs. The checkpoint of step 2 is what supcam export takes.
     """
     with plain_errors():
         from supcam.workflows.train import train as run
@@ -34,8 +36,62 @@ def train(
         say(f"{result.steps} steps; checkpoint {result.checkpoint}")
 
 
+def pretrain(config: options.RecipeArgument, *, output: options.RunOption) -> None:
+    """Step 1 alone: a backbone that tells types apart, from the recipe's table [pretrain].
+
+    Needs: pip install "supcam[train]".
+
+    \b
+    supcam pretrain experiments/smoke_supcam.toml --output runs/step1
+    supcam finetune experiments/smoke_supcam.toml --output runs/probe --from runs/step1/checkpoints/last.ckpt
+
+    For trying several second steps on one backbone. metrics.csv shows the loss, the terms of own keys and of
+    positives, the mean number of positives in the queue, gradients and momentum; history.csv how well types
+    are read by the nearest mean of each type, without any classifier. Killed and started again, it goes on.
+    """
+    with plain_errors():
+        from supcam.workflows.train import pretrain as run
+
+        result = run(config, output=output, progress=sys.stderr.isatty())
+        say(f"{result.steps} steps; checkpoint {result.checkpoint}")
+
+
+def finetune(
+    config: options.RecipeArgument,
+    *,
+    output: options.RunOption,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="CHECKPOINT",
+            help="Where the weights start: of step 1 (its backbone), or of a classifier (all of it). "
+            "[default: train.init_from of the recipe, else drawn by chance]",
+        ),
+    ] = None,
+) -> None:
+    """Step 2 alone: the classifier, from the recipe's table [train].
+
+    Needs: pip install "supcam[train]".
+
+    \b
+    supcam finetune experiments/smoke_supcam.toml --output runs/step2 --from runs/step1/checkpoints/last.ckpt
+
+    stage = "probe" in [train] trains the heads on a backbone that stands still, which is checked; stage =
+    "full" trains everything, with smaller rates towards the first layers where layer_decay is below 1. Killed
+    and started again, it goes on.
+    """
+    with plain_errors():
+        from supcam.workflows.train import finetune as run
+
+        result = run(config, output=output, start=start, progress=sys.stderr.isatty())
+        say(f"{result.steps} steps; checkpoint {result.checkpoint}")
+
+
 def export(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Written by supcam train.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="Written by supcam train or finetune.")
+    ],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="New model folder; never overwritten.")],
     card: Annotated[

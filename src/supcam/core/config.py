@@ -229,6 +229,11 @@ class DataConfig(StageConfig):
     single_share: float = Field(0.10, ge=0, le=1, description="Share of real single chromosomes, uncomposed.")
     cluster_share: float = Field(0.12, ge=0, le=1, description="Share of real clusters, where they are used.")
     debris_share: float = Field(0.06, ge=0, le=1, description="Share of objects that are no chromosome.")
+    balanced_types: bool = Field(
+        False,
+        description="Without composition: each type that there are pictures of is drawn as often as any "
+        "other, clusters of unknown type counting as one; else singles and clusters come by their shares.",
+    )
 
 
 Config = TypeVar("Config", bound=StageConfig)

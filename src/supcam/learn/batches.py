@@ -14,10 +14,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from supcam.core.types import TrainingError
-from supcam.learn.config import TrainConfig
+from supcam.learn.config import ScheduleConfig
 
 UNKNOWN = -1
 """A label that is not known; the loss leaves it out."""
+_NO_EPOCH = 1 << 31
+"""Beyond the last epoch that a run can have."""
+_REFERENCES = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +37,13 @@ class Example:
     is_chromosome: int = 1
 
 
+class ExamplePair(NamedTuple):
+    """Two views of one picture, drawn independently: a query, and its own key."""
+
+    query: Example
+    key: Example
+
+
 class ExampleSource(Protocol):
     """Where training samples come from; picklable, and without memory of what it drew before."""
 
@@ -41,14 +51,22 @@ class ExampleSource(Protocol):
         """A new sample that depends on ``rng`` alone."""
         ...
 
+    def draw_pair(self, rng: np.random.Generator) -> ExamplePair:
+        """Two views of a new sample, which depend on ``rng`` alone."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingSources:
-    """What a run learns from and is watched on; ``data_hash`` changes when any of it changes."""
+    """What a run learns from and is watched on; ``data_hash`` changes when any of it changes.
+
+    ``pretrain`` is what step 1 learns from, where the recipe has one.
+    """
 
     train: ExampleSource
     validation: Mapping[str, Sequence[Example]]
     data_hash: str
+    pretrain: ExampleSource | None = None
 
 
 class Batch(NamedTuple):
@@ -61,10 +79,19 @@ class Batch(NamedTuple):
     step: int = UNKNOWN
 
 
+class PairBatch(NamedTuple):
+    """Pairs of views side by side: ``queries[i]`` and ``keys[i]`` show one picture, of type ``types[i]``."""
+
+    queries: Float32[Tensor, "batch 1 height width"]
+    keys: Float32[Tensor, "batch 1 height width"]
+    types: Int64[Tensor, " batch"]
+    step: int = UNKNOWN
+
+
 def stack(examples: Sequence[Example], *, step: int = UNKNOWN) -> Batch:
     """The examples as one batch."""
     return Batch(
-        pictures=torch.from_numpy(np.stack([example.picture for example in examples])),
+        pictures=_pictures(examples),
         types=_integers([example.type for example in examples]),
         counts=_integers([example.count for example in examples]),
         chromosomes=_integers([example.is_chromosome for example in examples]),
@@ -72,14 +99,42 @@ def stack(examples: Sequence[Example], *, step: int = UNKNOWN) -> Batch:
     )
 
 
+def stack_pairs(pairs: Sequence[ExamplePair], *, step: int = UNKNOWN) -> PairBatch:
+    """The pairs as one batch."""
+    return PairBatch(
+        queries=_pictures([pair.query for pair in pairs]),
+        keys=_pictures([pair.key for pair in pairs]),
+        types=_integers([pair.query.type for pair in pairs]),
+        step=step,
+    )
+
+
+def _pictures(examples: Sequence[Example]) -> Float32[Tensor, "batch 1 height width"]:
+    return torch.from_numpy(np.stack([example.picture for example in examples]))
+
+
 def _integers(values: Sequence[int]) -> Int64[Tensor, " batch"]:
     return torch.tensor(values, dtype=torch.int64)
+
+
+def reference_examples(source: ExampleSource, *, config: ScheduleConfig) -> tuple[Example, ...]:
+    """Examples of a training source that no step of the run ever sees, always the same ones for a seed."""
+    generators = (np.random.default_rng([config.seed, _NO_EPOCH, i]) for i in range(_REFERENCES))
+    return tuple(source.draw(rng) for rng in generators)
+
+
+def _generators(step: int, *, config: ScheduleConfig) -> list[np.random.Generator]:
+    """Where the samples of a step come from: sample i of epoch e from ``default_rng([seed, e, i])``."""
+    epoch, place = divmod(step, config.steps_per_epoch)
+    first = place * config.batch_size
+    samples = range(first, first + config.batch_size)
+    return [np.random.default_rng([config.seed, epoch, sample]) for sample in samples]
 
 
 class TrainingBatches(Dataset[Batch]):
     """The batch of every step: sample i of epoch e is drawn with ``np.random.default_rng([seed, e, i])``."""
 
-    def __init__(self, source: ExampleSource, *, config: TrainConfig) -> None:
+    def __init__(self, source: ExampleSource, *, config: ScheduleConfig) -> None:
         self.source = source
         self.config = config
 
@@ -87,13 +142,22 @@ class TrainingBatches(Dataset[Batch]):
         return self.config.total_steps
 
     def __getitem__(self, step: int) -> Batch:
-        epoch, place = divmod(step, self.config.steps_per_epoch)
-        first = place * self.config.batch_size
-        samples = range(first, first + self.config.batch_size)
-        return stack([self._draw(epoch=epoch, sample=sample) for sample in samples], step=step)
+        return stack([self.source.draw(rng) for rng in _generators(step, config=self.config)], step=step)
 
-    def _draw(self, *, epoch: int, sample: int) -> Example:
-        return self.source.draw(np.random.default_rng([self.config.seed, epoch, sample]))
+
+class PairBatches(Dataset[PairBatch]):
+    """The pairs of every step, drawn like the samples of ``TrainingBatches``."""
+
+    def __init__(self, source: ExampleSource, *, config: ScheduleConfig) -> None:
+        self.source = source
+        self.config = config
+
+    def __len__(self) -> int:
+        return self.config.total_steps
+
+    def __getitem__(self, step: int) -> PairBatch:
+        pairs = [self.source.draw_pair(rng) for rng in _generators(step, config=self.config)]
+        return stack_pairs(pairs, step=step)
 
 
 class StepSampler(Sampler[int]):
@@ -120,10 +184,23 @@ class StepSampler(Sampler[int]):
         return iter(range(max(first, self.first_step), first + self.steps_per_epoch))
 
 
-def training_loader(source: ExampleSource, *, config: TrainConfig, first_step: int = 0) -> DataLoader[Batch]:
+def training_loader(
+    source: ExampleSource, *, config: ScheduleConfig, first_step: int = 0
+) -> DataLoader[Batch]:
     """Batches from ``first_step`` on, an epoch a pass; the same ones for any number of workers."""
+    return _loader(TrainingBatches(source, config=config), config=config, first_step=first_step)
+
+
+def pair_loader(
+    source: ExampleSource, *, config: ScheduleConfig, first_step: int = 0
+) -> DataLoader[PairBatch]:
+    """Pairs of views from ``first_step`` on, an epoch a pass; the same ones for any number of workers."""
+    return _loader(PairBatches(source, config=config), config=config, first_step=first_step)
+
+
+def _loader(batches: Dataset[Any], *, config: ScheduleConfig, first_step: int) -> DataLoader[Any]:
     return DataLoader(
-        TrainingBatches(source, config=config),
+        batches,
         batch_size=None,
         sampler=StepSampler(steps_per_epoch=config.steps_per_epoch, first_step=first_step),
         collate_fn=_as_it_is,

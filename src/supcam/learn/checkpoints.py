@@ -10,18 +10,23 @@ from typing import Any, cast
 
 import torch
 from lightning.fabric.plugins import CheckpointIO
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from supcam.core.config import parse_config
 from supcam.core.types import TrainingError
-from supcam.learn.encoder import Network
+from supcam.learn.encoder import Network, PretrainingNetwork
 from supcam.learn.recipe import Recipe
 
 OWN_KEY = "supcam"
 """Where a checkpoint keeps its recipe, its data hash and its format version."""
 FORMAT_VERSION = 1
+STEP = "step"
+"""Under our own key: which step of learning a checkpoint is of. Where it is missing, of the classifier's."""
+PRETRAIN = "pretrain"
+FINETUNE = "finetune"
 _AVERAGE = "average."
+_BACKBONE = "backbone."
 
 State = dict[str, Any]
 
@@ -134,10 +139,24 @@ def averaged_weights(checkpoint: State) -> dict[str, Tensor]:
     return {name.removeprefix(_AVERAGE): value for name, value in state.items() if name.startswith(_AVERAGE)}
 
 
-def load_averaged(network: Network, *, path: Path) -> None:
-    """``network`` with the checkpoint's averaged weights. Raises ``TrainingError`` when they do not fit."""
+def is_pretrained(checkpoint: State) -> bool:
+    """Whether a checkpoint is of step 1: a backbone, and no classifier yet."""
+    return bool(checkpoint[OWN_KEY].get(STEP) == PRETRAIN)
+
+
+def load_averaged(network: nn.Module, *, path: Path) -> None:
+    """``network`` with the averaged weights of a checkpoint, or from one step to the other with its backbone.
+
+    Heads that belong to the other step are dropped, and those of ``network`` stay as they are. Raises
+    ``TrainingError`` when the weights do not fit.
+    """
+    checkpoint = read_checkpoint(path)
+    weights, own = averaged_weights(checkpoint), network.state_dict()
+    if is_pretrained(checkpoint) != isinstance(network, PretrainingNetwork):
+        taken = {name: value for name, value in weights.items() if name.startswith(_BACKBONE)}
+        weights = taken | {name: value for name, value in own.items() if not name.startswith(_BACKBONE)}
     try:
-        network.load_state_dict(averaged_weights(read_checkpoint(path)))
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise TrainingError(
             str(error),
@@ -148,8 +167,18 @@ def load_averaged(network: Network, *, path: Path) -> None:
 
 
 def load_network(path: Path) -> LoadedNetwork:
-    """The network of a checkpoint, ready to use. Raises ``TrainingError`` or ``ConfigError``."""
+    """The network of a checkpoint, ready to use.
+
+    Raises ``TrainingError``, also for a checkpoint of step 1, which has no classifier, or ``ConfigError``.
+    """
     checkpoint = read_checkpoint(path)
+    if is_pretrained(checkpoint):
+        raise TrainingError(
+            "a pre-trained backbone without a classifier",
+            expected="a checkpoint of supcam train or supcam finetune",
+            remedy="make one of it: supcam finetune RECIPE --from this checkpoint",
+            where=path,
+        )
     own = checkpoint[OWN_KEY]
     recipe = parse_config(Recipe, own["recipe"], where=path)
     network = Network(recipe.network, seed=recipe.train.seed)

@@ -1,4 +1,4 @@
-"""The stages of learning, each a frozen model: network, contrast and training."""
+"""The stages of learning, each a frozen model: network, contrast, and the schedule of either step."""
 
 import math
 from typing import Annotated, Literal, Self
@@ -60,8 +60,8 @@ class ContrastConfig(StageConfig):
         return self
 
 
-class TrainConfig(StageConfig):
-    """How the weights are found."""
+class ScheduleConfig(StageConfig):
+    """What both steps of learning share: how long, how fast, on what machine."""
 
     seed: int = Field(0, ge=0, description="Everything random in a run follows from it.")
     epochs: int = Field(12, ge=1, le=100_000, description="Validation, and a line of history, after each.")
@@ -69,6 +69,9 @@ class TrainConfig(StageConfig):
         20_000, ge=1, description="Drawn anew for every epoch; whole batches only."
     )
     batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
+    compose: bool = Field(
+        True, description="Whether clusters are composed; false: this step sees real pictures alone."
+    )
     learning_rate: float = Field(
         2e-3, gt=0, le=1, description="Highest rate of AdamW, reached after the warm-up."
     )
@@ -79,11 +82,6 @@ class TrainConfig(StageConfig):
     final_rate_share: float = Field(
         0.01, ge=0, le=1, description="Share of the rate left at the end of the cosine."
     )
-    label_smoothing: float = Field(0.05, ge=0, lt=1, description="Of the type's cross-entropy.")
-    count_weight: float = Field(
-        0.3, ge=0, description="Weight of the count's cross-entropy; the type's is 1."
-    )
-    chromosome_weight: float = Field(0.2, ge=0, description="Weight of chromosome-or-not's cross-entropy.")
     average_decay: float = Field(
         0.999, ge=0, lt=1, description="Share of the averaged weights kept at each step; 0: no averaging."
     )
@@ -101,13 +99,15 @@ class TrainConfig(StageConfig):
     checkpoint_every_steps: int = Field(200, ge=1, description="Steps lost at most when the run is killed.")
     log_every_steps: int = Field(50, ge=1, description="Steps between two lines of metrics.csv.")
     init_from: str | None = Field(
-        None, description="Checkpoint whose averaged weights start the run; None: drawn from the seed."
+        None,
+        description="Checkpoint whose averaged weights start the run, as far as its network has the same "
+        "parts: from one step to the other the backbone alone; None: drawn from the seed.",
     )
     init_rate_share: float = Field(
         1.0,
         gt=0,
         le=1,
-        description="Factor on learning_rate when init_from is given: a gentler second stage.",
+        description="Factor on learning_rate when the run starts from a checkpoint: a gentler second stage.",
     )
 
     @model_validator(mode="after")
@@ -115,6 +115,11 @@ class TrainConfig(StageConfig):
         if self.pictures_per_epoch < self.batch_size:
             raise ValueError("pictures_per_epoch must hold one batch_size at least")
         return self
+
+    @property
+    def highest_rate(self) -> float:
+        """The learning rate once it has risen to full."""
+        return self.learning_rate * (1.0 if self.init_from is None else self.init_rate_share)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -125,3 +130,37 @@ class TrainConfig(StageConfig):
     def total_steps(self) -> int:
         """Steps of the whole run."""
         return self.epochs * self.steps_per_epoch
+
+
+class PretrainConfig(ScheduleConfig, ContrastConfig):
+    """Step 1: the backbone learns to tell types apart by contrast."""
+
+
+class TrainConfig(ScheduleConfig):
+    """Step 2, or the only one: the network learns to name type and number, and what is no chromosome."""
+
+    stage: Literal["full", "probe"] = Field(
+        "full",
+        description="full: all weights are trained; probe: the heads, on a backbone that stands still.",
+    )
+    layer_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Factor on the learning rate from the heads to the last stage of the backbone, and from "
+        "each stage to the one before it.",
+    )
+    label_smoothing: float = Field(0.05, ge=0, lt=1, description="Of the type's cross-entropy.")
+    count_weight: float = Field(
+        0.3, ge=0, description="Weight of the count's cross-entropy; the type's is 1."
+    )
+    weak_weight: float = Field(
+        0.0, ge=0, description="Weight of what a known number says about an unknown type; 0: it says nothing."
+    )
+    chromosome_weight: float = Field(0.2, ge=0, description="Weight of chromosome-or-not's cross-entropy.")
+
+    @model_validator(mode="after")
+    def _rates_by_layer_need_layers(self) -> Self:
+        if self.stage == "probe" and self.layer_decay != 1:
+            raise ValueError("layer_decay is for stage full: a probe trains no layer of the backbone")
+        return self

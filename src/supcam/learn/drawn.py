@@ -16,8 +16,10 @@ from supcam.data.drawn_singles import DrawnSingles, photograph
 from supcam.data.harvest import EMPTY, Harvest
 from supcam.data.synthesis import SynthesisConfig, draw_chromosome, draw_cluster, draw_preparation
 from supcam.learn.batches import Example, TrainingSources
+from supcam.learn.mixing import example_of
 from supcam.learn.recipe import Recipe
-from supcam.learn.sources import example_of, read_stages, source_of
+from supcam.learn.sources import sources_of
+from supcam.learn.stages import read_stages
 
 TABLE = "drawn"
 """The part of a recipe's table ``data`` that asks for drawn pictures."""
@@ -36,6 +38,12 @@ class DrawnConfig(StageConfig):
     cases: int = Field(12, ge=1, le=10_000, description="Slides to learn from.")
     singles_per_case: int = Field(12, ge=1, le=1000, description="Single chromosomes on each of them.")
     debris_per_case: int = Field(2, ge=0, le=1000, description="Flecks of dirt on each of them.")
+    clusters_per_case: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="Clusters of each type on each of them, drawn as such; data.typed_clusters uses them.",
+    )
     validation_cases: int = Field(
         15, ge=1, le=10_000, description="Other slides, with a cluster of each type."
     )
@@ -54,15 +62,12 @@ def drawn_sources(recipe: Recipe) -> TrainingSources:
     harvest = drawn_harvest(config, recipe=recipe)
     regions = _clusters(config, recipe=recipe)
     watched = [example_of(region, picture=network_input(region, config=recipe.crop)) for region in regions]
-    return TrainingSources(
-        train=source_of(harvest, stages=stages),
-        validation={TABLE: watched},
-        data_hash=_hash((*harvest.singles, *harvest.debris), examples=watched),
-    )
+    data_hash = _hash((*harvest.singles, *harvest.debris, *harvest.clusters), examples=watched)
+    return sources_of(harvest, validation={TABLE: watched}, data_hash=data_hash, stages=stages)
 
 
 def drawn_harvest(config: DrawnConfig, *, recipe: Recipe) -> Harvest:
-    """The single chromosomes and the debris of all slides to learn from; a slide is a case."""
+    """What is on the slides to learn from; a slide is a case."""
     harvest = EMPTY
     for case in range(config.cases):
         harvest += _case(
@@ -72,7 +77,7 @@ def drawn_harvest(config: DrawnConfig, *, recipe: Recipe) -> Harvest:
 
 
 def _case(rng: np.random.Generator, *, name: str, recipe: Recipe, config: DrawnConfig) -> Harvest:
-    """The single chromosomes and the debris of one slide."""
+    """What is on one slide."""
     slide = draw_preparation(rng, config=config.synthesis)
     singles = [
         _draw_single(rng, slide=slide, recipe=recipe, config=config) for _ in range(config.singles_per_case)
@@ -80,9 +85,16 @@ def _case(rng: np.random.Generator, *, name: str, recipe: Recipe, config: DrawnC
     debris = [
         _draw_dirt(rng, slide=slide, recipe=recipe, config=config) for _ in range(config.debris_per_case)
     ]
+    clusters = [
+        _draw_cluster(kind, rng=rng, slide=slide, recipe=recipe, config=config)
+        for _ in range(config.clusters_per_case)
+        for kind in _COUNTS
+        if kind is not ClusterType.INSTANCE
+    ]
     return replace(
         EMPTY,
         singles=tuple(replace(region, case=name) for region in singles),
+        clusters=tuple(replace(region, case=name) for region in clusters),
         debris=tuple(replace(region, case=name) for region in debris),
     )
 
@@ -109,12 +121,19 @@ def _clusters(config: DrawnConfig, *, recipe: Recipe) -> list[Region]:
     for case in range(config.validation_cases):
         rng = np.random.default_rng([config.seed, 1, case])
         slide = draw_preparation(rng, config=config.synthesis)
-        for kind, counts in _COUNTS.items():
-            n = int(rng.choice(counts))
-            drawn = draw_cluster(rng, type=kind, n_chromosomes=n, config=config.synthesis, preparation=slide)
-            region = _photographed(drawn.stain, rng=rng, recipe=recipe, config=config)
-            regions.append(replace(region, case=f"validation {case}", type=kind, n_chromosomes=n))
+        for kind in _COUNTS:
+            region = _draw_cluster(kind, rng=rng, slide=slide, recipe=recipe, config=config)
+            regions.append(replace(region, case=f"validation {case}"))
     return regions
+
+
+def _draw_cluster(
+    kind: ClusterType, *, rng: np.random.Generator, slide: Preparation, recipe: Recipe, config: DrawnConfig
+) -> Region:
+    n = int(rng.choice(_COUNTS[kind]))
+    drawn = draw_cluster(rng, type=kind, n_chromosomes=n, config=config.synthesis, preparation=slide)
+    region = _photographed(drawn.stain, rng=rng, recipe=recipe, config=config)
+    return replace(region, type=kind, n_chromosomes=n)
 
 
 def _photographed(stain: Stain, *, rng: np.random.Generator, recipe: Recipe, config: DrawnConfig) -> Region:

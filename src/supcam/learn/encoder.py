@@ -1,4 +1,4 @@
-"""The network: a timm backbone with one input channel, and heads for type, count and chromosome or not."""
+"""The networks: a timm backbone with one input channel, and the heads of either step of learning."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import timm
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from supcam.core.types import ClusterType, ConfigError
-from supcam.learn.config import NetworkConfig
+from supcam.learn.config import NetworkConfig, PretrainConfig
 
 _PROBE_PX = 64
 
@@ -61,6 +61,61 @@ class Network(nn.Module):
             embedding=embedding,
             type_map=nn.functional.conv2d(features, self.type_head.weight[:, :, None, None]),
         )
+
+
+class ProjectionHead(nn.Module):
+    """Embeddings to points on the unit sphere, float32: linear, batch norm, ReLU, linear, then length 1.
+
+    The head of Chen et al. (2020), used in pre-training and dropped after it. Pooled features of an untrained
+    network point nearly the same way. The norm layer takes off what they share: without it, a margin on the
+    own key drew all pictures to one point within the first hundred steps.
+    """
+
+    def __init__(self, dim: int, *, hidden_dim: int, projection_dim: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(dim, hidden_dim, bias=False),
+            nn.BatchNorm1d(hidden_dim),
+            nn.ReLU(),
+            nn.Linear(hidden_dim, projection_dim),
+        )
+
+    def forward(self, embedding: Float[Tensor, "batch dim"]) -> Float32[Tensor, "batch projection"]:
+        """A unit vector for every embedding."""
+        return nn.functional.normalize(self.layers(embedding).float(), dim=1)
+
+
+class PretrainingNetwork(nn.Module):
+    """A backbone, and the head that step 1 looks at it through."""
+
+    def __init__(self, backbone: nn.Module, *, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def embed(self, picture: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch dim"]:
+        """The pooled feature of every picture, which is what step 2 reads."""
+        features = self.backbone(picture.contiguous(memory_format=torch.channels_last))
+        return torch.as_tensor(features.mean(dim=(2, 3)))
+
+    def forward(self, picture: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch classes"]:
+        """What the head makes of every picture: a unit vector, or the logits of its type."""
+        return torch.as_tensor(self.head(self.embed(picture)))
+
+
+def pretraining_network(config: NetworkConfig, *, pretrain: PretrainConfig) -> PretrainingNetwork:
+    """The backbone that ``Network`` would have, drawn from the same seed, with the head of step 1.
+
+    The head projects; for cross-entropy it names types. Raises ``ConfigError`` as ``Network`` does.
+    """
+    network = Network(config, seed=pretrain.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(pretrain.seed)
+        head = ProjectionHead(
+            network.dim, hidden_dim=pretrain.hidden_dim, projection_dim=pretrain.projection_dim
+        )
+    named = pretrain.method == "cross_entropy"
+    return PretrainingNetwork(network.backbone, head=network.type_head if named else head)
 
 
 def _backbone(config: NetworkConfig) -> nn.Module:

@@ -6,7 +6,7 @@ import csv
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import lightning
 import torch
@@ -15,11 +15,10 @@ from lightning.pytorch.loggers.logger import Logger
 from torch import Tensor
 from typing_extensions import override
 
+from supcam.learn.scores import Scores
+
 METRICS = "metrics.csv"
 HISTORY = "history.csv"
-TERMS = ("total", "type", "count", "chromosome")
-"""The losses that every training step returns."""
-_METRICS_COLUMNS = ("step", "epoch", *TERMS, "learning_rate", "pictures_per_second")
 _HISTORY_COLUMNS = (
     "step",
     "epoch",
@@ -36,6 +35,20 @@ _HISTORY_COLUMNS = (
 )
 
 Row = Mapping[str, str | float]
+
+
+class Learner(Protocol):
+    """What is asked of a module to have its losses written down: their names, and those of the last step."""
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """The columns of the losses, in their order."""
+        ...
+
+    @property
+    def terms(self) -> Mapping[str, Tensor]:
+        """The losses of the step that was taken last."""
+        ...
 
 
 class StepTable:
@@ -73,11 +86,15 @@ class StepTable:
 
 
 class TableLogger(Logger):
-    """Metrics named ``train/NAME`` and ``validation/SET/NAME`` as two tables; other names are left out."""
+    """Metrics named ``train/NAME`` and ``validation/SET/NAME`` as two tables; other names are left out.
 
-    def __init__(self, folder: Path) -> None:
+    ``terms`` are the losses of a training step, each with its column.
+    """
+
+    def __init__(self, folder: Path, *, terms: Sequence[str]) -> None:
         super().__init__()
-        self._metrics = StepTable(folder / METRICS, columns=_METRICS_COLUMNS)
+        columns = ("step", "epoch", *terms, "learning_rate", "pictures_per_second")
+        self._metrics = StepTable(folder / METRICS, columns=columns)
         self._history = StepTable(folder / HISTORY, columns=_HISTORY_COLUMNS)
 
     @property
@@ -120,7 +137,9 @@ class MetricLines(Callback):
     one.
     """
 
-    def __init__(self, every_steps: int) -> None:
+    def __init__(self, learner: Learner, *, every_steps: int) -> None:
+        self._learner = learner
+        self._names = learner.term_names
         self._every_steps = every_steps
         self._terms: list[Tensor] = []
         self._pictures = 0
@@ -142,16 +161,17 @@ class MetricLines(Callback):
         batch_idx: int,
     ) -> None:
         """Takes up the losses of the step, and writes the line when it is due."""
-        self._terms.append(torch.stack([outputs[name] for name in TERMS]))
-        self._pictures += len(batch.pictures)
+        terms = self._learner.terms
+        self._terms.append(torch.stack([terms[name] for name in self._names]))
+        self._pictures += len(batch.types)
         if trainer.global_step % self._every_steps == 0:
             write_everywhere(self._line(trainer), trainer=trainer)
             self._begin_line()
 
     def _line(self, trainer: lightning.Trainer) -> dict[str, float]:
-        means = torch.stack(self._terms).mean(dim=0).tolist()
-        line = {f"train/{name}": value for name, value in zip(TERMS, means, strict=True)}
-        line["train/learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        means = torch.stack([terms.cpu() for terms in self._terms]).mean(dim=0).tolist()
+        line = {f"train/{name}": value for name, value in zip(self._names, means, strict=True)}
+        line["train/learning_rate"] = max(float(one["lr"]) for one in trainer.optimizers[0].param_groups)
         line["train/pictures_per_second"] = self._pictures / max(time.monotonic() - self._since, 1e-9)
         return line
 
@@ -173,7 +193,7 @@ class MetricLines(Callback):
     @override
     def state_dict(self) -> dict[str, Any]:
         """The losses of the line under way."""
-        return {"terms": torch.stack(self._terms) if self._terms else torch.zeros(0, len(TERMS))}
+        return {"terms": torch.stack(self._terms) if self._terms else torch.zeros(0, len(self._names))}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -185,6 +205,13 @@ def write_everywhere(values: Mapping[str, float], *, trainer: lightning.Trainer)
     """``values`` at the trainer's step, in all of its loggers."""
     for logger in trainer.loggers:
         logger.log_metrics({**values, "epoch": float(trainer.current_epoch)}, step=trainer.global_step)
+
+
+def write_scores(scores: Mapping[str, Scores], *, trainer: lightning.Trainer) -> None:
+    """The scores of every validation set, in all loggers."""
+    for name, found in scores.items():
+        values = {f"validation/{name}/{field}": getattr(found, field) for field in found.__slots__}
+        write_everywhere(values, trainer=trainer)
 
 
 def _under(metrics: Mapping[str, float], *, prefix: str) -> dict[str, str | float]:

@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue
 
 from supcam.core.config import CropConfig, ForegroundConfig, ImageConfig, StageConfig, parse_config, read_toml
 from supcam.core.types import ConfigError
-from supcam.learn.config import NetworkConfig, TrainConfig
+from supcam.learn.config import NetworkConfig, PretrainConfig, TrainConfig
 
 _EXTENDS = "extends"
 _LONGEST_CHAIN = 8
@@ -17,7 +17,10 @@ class Recipe(StageConfig):
     """A table a stage; ``data``, ``composition`` and ``views`` are checked by whoever builds the sources."""
 
     network: NetworkConfig = Field(NetworkConfig(), description="Backbone and heads.")
-    train: TrainConfig = Field(TrainConfig(), description="How the weights are found.")
+    pretrain: PretrainConfig | None = Field(
+        None, description="Step 1, contrast; None: the only step is train, from weights drawn by chance."
+    )
+    train: TrainConfig = Field(TrainConfig(), description="Step 2, the classifier.")
     crop: CropConfig = Field(CropConfig(), description="What the network sees.")
     image: ImageConfig = Field(ImageConfig(), description="How files are read.")
     foreground: ForegroundConfig = Field(ForegroundConfig(), description="What is foreground and contact.")

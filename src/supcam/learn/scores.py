@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
@@ -38,12 +40,12 @@ class Scores:
 class Answers:
     """The network's logits for a set of pictures, and what is known about them (-1 = unknown).
 
-    ``count_logits`` is ``None`` when that head is not trained: its scores are NaN.
+    ``count_logits`` and ``chromosome_logit`` are ``None`` when no such head is trained: their scores are NaN.
     """
 
     type_logits: Float32[np.ndarray, "pictures 4"]
     count_logits: Float32[np.ndarray, "pictures classes"] | None
-    chromosome_logit: Float32[np.ndarray, "pictures 1"]
+    chromosome_logit: Float32[np.ndarray, "pictures 1"] | None
     types: Labels
     counts: Labels
     chromosomes: Labels
@@ -65,7 +67,7 @@ def score(answers: Answers) -> Scores:
         macro_recall=_mean(np.array([right[true == kind].mean() for kind in np.unique(true)])),
         count_accuracy=_mean(counted_right[counts > 0]),
         count_2_or_3=_mean(counted_right[np.isin(counts, (2, 3))]),
-        chromosome_accuracy=_mean((answers.chromosome_logit[:, 0] > 0) == (answers.chromosomes == 1)),
+        chromosome_accuracy=_mean(_chromosomes_right(answers)),
         type_loss=_mean(-np.log(np.maximum(likelihood, np.finfo(np.float64).tiny))),
     )
 
@@ -79,6 +81,23 @@ def _counts_right(counts: Labels, *, answers: Answers) -> Bool[np.ndarray, " pic
     """Whether the read count is the true one; from the last class on all counts are one."""
     last = 0 if answers.count_logits is None else answers.count_logits.shape[1]
     return np.asarray(counts == np.minimum(answers.counts, last))
+
+
+def _chromosomes_right(answers: Answers) -> Bool[np.ndarray, " pictures"]:
+    """Whether chromosomes were told from debris; nothing where no head does."""
+    if answers.chromosome_logit is None:
+        return np.zeros(0, bool)
+    return np.asarray((answers.chromosome_logit[:, 0] > 0) == (answers.chromosomes == 1))
+
+
+def joined(parts: Sequence[Answers]) -> Answers:
+    """All parts in one; they agree on which heads are trained."""
+    columns = {name: [getattr(part, name) for part in parts] for name in Answers.__slots__}
+    return Answers(**{name: _concatenated(values) for name, values in columns.items()})
+
+
+def _concatenated(values: list[Any]) -> Any:  # noqa: ANN401 (one of several array types, or none)
+    return None if values[0] is None else np.concatenate(values)
 
 
 def _mean(values: Bool[np.ndarray, " n"] | Float[np.ndarray, " n"]) -> float:

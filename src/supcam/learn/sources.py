@@ -5,20 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from supcam.core.config import (
-    CompositionConfig,
-    CropConfig,
-    DataConfig,
-    SourceConfig,
-    ViewConfig,
-    parse_config,
-)
-from supcam.core.crop import Square, network_input
+from supcam.core.config import DataConfig, SourceConfig
+from supcam.core.crop import network_input
 from supcam.core.types import ConfigError, Region
 from supcam.data.bending import bent_copies
 from supcam.data.composition import Composer
@@ -27,110 +18,12 @@ from supcam.data.leak import refuse_leaks
 from supcam.data.manifest import Manifest, ManifestOptions, read_manifest
 from supcam.data.piece import prepare
 from supcam.data.split import Cased, Roles, read_roles
-from supcam.data.views import draw_view
-from supcam.learn.batches import UNKNOWN, Example, TrainingSources
+from supcam.learn.batches import Example, ExampleSource, TrainingSources
+from supcam.learn.mixing import MixedSource, RealSource, example_of, pool_of, real_source
 from supcam.learn.recipe import Recipe
+from supcam.learn.stages import Stages, read_stages
 
 Tick = Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """The settings of every stage between a manifest and a network input."""
-
-    data: DataConfig
-    composition: CompositionConfig
-    views: ViewConfig
-    recipe: Recipe
-
-    @property
-    def crop(self) -> CropConfig:
-        """What the network sees."""
-        return self.recipe.crop
-
-
-def read_stages(recipe: Recipe) -> Stages:
-    """The recipe's free tables, checked. Raises ``ConfigError``."""
-    return Stages(
-        data=parse_config(DataConfig, recipe.data, where="[data]"),
-        composition=parse_config(CompositionConfig, recipe.composition, where="[composition]"),
-        views=parse_config(ViewConfig, recipe.views, where="[views]"),
-        recipe=recipe,
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pool:
-    """Real regions to draw from: by the shares of their sources where some are set, else all alike."""
-
-    groups: tuple[tuple[Region, ...], ...]
-    chances: np.ndarray
-
-    def draw(self, rng: np.random.Generator) -> Region:
-        """One region; its group first."""
-        group = self.groups[int(rng.choice(len(self.groups), p=self.chances)) if len(self.groups) > 1 else 0]
-        return group[int(rng.integers(len(group)))]
-
-
-def pool_of(regions: Sequence[Region], *, shares: Mapping[str, float]) -> Pool | None:
-    """``regions`` as a pool; a source without a share has share 1. None when there is nothing to draw."""
-    if not regions:
-        return None
-    by_source: dict[str, list[Region]] = {}
-    for region in regions:
-        by_source.setdefault(region.source if shares else "", []).append(region)
-    weights = np.array([shares.get(source, 1.0) for source in by_source])
-    if not weights.any():
-        return None
-    return Pool(tuple(tuple(group) for group in by_source.values()), weights / weights.sum())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MixedSource:
-    """Composed samples, real single chromosomes, real clusters and debris, by the configured shares.
-
-    Every picture passes through the same preprocessing and the same kind of view, composed or not.
-    """
-
-    composer: Composer
-    singles: Pool | None
-    clusters: Pool | None
-    debris: Pool | None
-    stages: Stages
-
-    def draw(self, rng: np.random.Generator) -> Example:
-        """A sample that depends on ``rng`` alone."""
-        data = self.stages.data
-        pools = (self.singles, self.clusters, self.debris)
-        shares = (data.single_share, data.cluster_share, data.debris_share)
-        place = rng.random()
-        for pool, share in zip(pools, shares, strict=True):
-            if pool is None:
-                continue
-            if place < share:
-                return self._real(pool.draw(rng), rng)
-            place -= share
-        return self._composed(rng)
-
-    def _composed(self, rng: np.random.Generator) -> Example:
-        made = self.composer.draw(rng)
-        view = draw_view(made.picture, config=self.stages.views, rng=rng)
-        return Example(picture=view[None], type=int(made.type), count=made.n_chromosomes)
-
-    def _real(self, region: Region, rng: np.random.Generator) -> Example:
-        jitter = 1 + self.stages.composition.scale_jitter * rng.uniform(-1, 1)
-        picture = network_input(replace(region, width_px=region.width_px / jitter), config=self.stages.crop)
-        return example_of(region, picture=draw_view(picture, config=self.stages.views, rng=rng))
-
-
-def example_of(region: Region, *, picture: Square) -> Example:
-    """``picture`` with what is known of ``region``; debris has neither type nor count."""
-    return Example(
-        picture=picture[None],
-        type=UNKNOWN if region.type is None else int(region.type),
-        count=region.n_chromosomes or UNKNOWN,
-        is_chromosome=int(region.is_chromosome),
-    )
 
 
 def build_sources(recipe: Recipe, *, folder: Path = Path(), tick: Tick | None = None) -> TrainingSources:
@@ -148,11 +41,8 @@ def build_sources(recipe: Recipe, *, folder: Path = Path(), tick: Tick | None = 
         for name, parts in stages.data.validation.items()
     }
     used = (*stages.data.train, *(part for parts in stages.data.validation.values() for part in parts))
-    return TrainingSources(
-        train=source_of(train, stages=stages),
-        validation=validation,
-        data_hash=_data_hash(manifest, roles=roles, parts=used),
-    )
+    data_hash = _data_hash(manifest, roles=roles, parts=used)
+    return sources_of(train, validation=validation, data_hash=data_hash, stages=stages)
 
 
 def read_sources(config: DataConfig) -> Manifest:
@@ -201,6 +91,27 @@ def harvest_parts(
     return harvest
 
 
+def sources_of(
+    harvest: Harvest, *, validation: Mapping[str, Sequence[Example]], data_hash: str, stages: Stages
+) -> TrainingSources:
+    """What either step of the recipe learns from, and what both are watched on.
+
+    Raises ``CompositionError`` when there is no single to compose from, ``ConfigError`` when a step that does
+    not compose has nothing to tell apart.
+    """
+    train, pretrain = stages.recipe.train, stages.recipe.pretrain
+    learnt_from = _source(harvest, stages=stages, compose=train.compose)
+    before = None
+    if pretrain is not None:
+        alike = pretrain.compose == train.compose
+        before = learnt_from if alike else _source(harvest, stages=stages, compose=pretrain.compose)
+    return TrainingSources(learnt_from, validation=validation, data_hash=data_hash, pretrain=before)
+
+
+def _source(harvest: Harvest, *, stages: Stages, compose: bool) -> ExampleSource:
+    return source_of(harvest, stages=stages) if compose else uncomposed_source(harvest, stages=stages)
+
+
 def source_of(harvest: Harvest, *, stages: Stages) -> MixedSource:
     """A training source from what was harvested. Raises ``CompositionError`` when there is no single."""
     singles = [*harvest.singles, *bent_copies(harvest.singles, config=stages.composition).values()]
@@ -210,10 +121,20 @@ def source_of(harvest: Harvest, *, stages: Stages) -> MixedSource:
     return MixedSource(
         composer=Composer(pieces, config=stages.composition, crop=stages.crop),
         singles=pool_of(harvest.singles, shares=shares),
-        clusters=pool_of([one for one in harvest.clusters if _is_used(one, stages.data)], shares=shares),
+        clusters=pool_of(_used_clusters(harvest, stages.data), shares=shares),
         debris=pool_of(harvest.debris, shares=shares),
         stages=stages,
     )
+
+
+def uncomposed_source(harvest: Harvest, *, stages: Stages) -> RealSource:
+    """The same without compositions. Raises ``ConfigError`` when there is nothing to tell apart."""
+    regions = [*harvest.singles, *_used_clusters(harvest, stages.data), *harvest.debris]
+    return real_source(regions, stages=stages)
+
+
+def _used_clusters(harvest: Harvest, data: DataConfig) -> list[Region]:
+    return [one for one in harvest.clusters if _is_used(one, data)]
 
 
 def _is_used(region: Region, data: DataConfig) -> bool:

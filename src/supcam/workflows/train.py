@@ -1,17 +1,20 @@
-"""``supcam train``: a configuration file to a trained network in a run folder."""
+"""``supcam train``, ``pretrain`` and ``finetune``: a recipe to trained weights in a run folder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+from supcam.core.types import ConfigError
 from supcam.learn.batches import TrainingSources
 from supcam.learn.drawn import TABLE, drawn_sources
 from supcam.learn.recipe import Recipe, read_recipe
-from supcam.learn.run import RunResult, run
+from supcam.learn.run import RunResult, run_finetuning, run_pretraining
 from supcam.learn.sources import build_sources as sources_on_disk
 
 SourceFactory = Callable[[Recipe], TrainingSources]
+PRETRAINED = "pretrain"
+FINETUNED = "finetune"
 
 
 def train(
@@ -19,19 +22,75 @@ def train(
 ) -> RunResult:
     """Trains by the TOML file into the folder ``output``; started again after a kill, it goes on.
 
-    ``build_sources`` makes the samples. By default they are drawn when there is a table ``[data.drawn]``,
-    else read from where ``[data]`` says, with the roles file beside the configuration.
+    With a table ``[pretrain]`` there are two steps, in the folders ``pretrain`` and ``finetune`` of
+    ``output``; else there is one, in ``output`` itself. ``build_sources`` makes the samples. By default they
+    are drawn when there is a table ``[data.drawn]``, else read from where ``[data]`` says, with the roles
+    file beside the configuration.
 
     Raises ``ConfigError`` for an unknown key or a value out of range, ``ManifestError`` for data that cannot
     be used, ``TrainingError`` when ``output`` holds a finished run, a run by another recipe or on other data,
     or files of any other kind.
     """
     recipe = read_recipe(config_path)
-    sources = build_sources(recipe) if build_sources else _sources(recipe, folder=config_path.parent)
-    return run(recipe, sources=sources, folder=output, progress=progress)
+    if recipe.pretrain is None:
+        sources = _sources(recipe, config_path=config_path, build=build_sources)
+        return run_finetuning(recipe, sources=sources, folder=output, progress=progress)
+    if recipe.train.init_from is not None:
+        raise ConfigError(
+            "both a table [pretrain] and train.init_from",
+            expected="one start of step 2",
+            remedy="remove one of them, or run supcam finetune, which pre-trains nothing",
+            where=config_path,
+        )
+    sources = _sources(recipe, config_path=config_path, build=build_sources)
+    first = run_pretraining(
+        recipe, sources=sources, folder=output / PRETRAINED, progress=progress, reuse=True
+    )
+    second = _started_from(first.checkpoint, recipe=recipe)
+    return run_finetuning(second, sources=sources, folder=output / FINETUNED, progress=progress)
 
 
-def _sources(recipe: Recipe, *, folder: Path) -> TrainingSources:
+def pretrain(
+    config_path: Path, *, output: Path, build_sources: SourceFactory | None = None, progress: bool = False
+) -> RunResult:
+    """Step 1 alone, into the folder ``output``; started again after a kill, it goes on.
+
+    Takes ``build_sources`` and raises as ``train`` does; ``ConfigError`` for a recipe without ``[pretrain]``.
+    """
+    recipe = read_recipe(config_path)
+    sources = _sources(recipe, config_path=config_path, build=build_sources)
+    return run_pretraining(recipe, sources=sources, folder=output, progress=progress)
+
+
+def finetune(
+    config_path: Path,
+    *,
+    output: Path,
+    start: Path | None = None,
+    build_sources: SourceFactory | None = None,
+    progress: bool = False,
+) -> RunResult:
+    """Step 2 alone, into the folder ``output``, from the checkpoint ``start``; a killed run goes on.
+
+    ``start`` takes the place of ``train.init_from``; without either, the weights are drawn by chance. Takes
+    ``build_sources`` and raises as ``train`` does.
+    """
+    recipe = read_recipe(config_path)
+    if start is not None:
+        recipe = _started_from(start, recipe=recipe)
+    sources = _sources(recipe, config_path=config_path, build=build_sources)
+    return run_finetuning(recipe, sources=sources, folder=output, progress=progress)
+
+
+def _started_from(checkpoint: Path, *, recipe: Recipe) -> Recipe:
+    """``recipe`` with its step 2 begun from ``checkpoint``."""
+    step = recipe.train.model_copy(update={"init_from": str(checkpoint)})
+    return recipe.model_copy(update={"train": step})
+
+
+def _sources(recipe: Recipe, *, config_path: Path, build: SourceFactory | None) -> TrainingSources:
+    if build is not None:
+        return build(recipe)
     if TABLE in recipe.data:
         return drawn_sources(recipe)
-    return sources_on_disk(recipe, folder=folder)
+    return sources_on_disk(recipe, folder=config_path.parent)
