@@ -10,8 +10,11 @@ from supcam.core.types import TrainingError
 from supcam.learn.batches import (
     Batch,
     Example,
+    PairBatches,
     StepSampler,
     TrainingBatches,
+    pair_loader,
+    reference_examples,
     stack,
     training_loader,
     validation_loader,
@@ -40,6 +43,41 @@ def test_sample_of_an_epoch_depends_on_seed_epoch_and_place_alone() -> None:
         assert [int(batch.types[place]), int(batch.counts[place])] == [alone.type, alone.count]
         assert batch.chromosomes[place] == alone.is_chromosome
     assert batch.step == config.steps_per_epoch + 1
+
+
+def test_pair_of_an_epoch_depends_on_seed_epoch_and_place_alone() -> None:
+    config = tiny_recipe(seed=5, pictures_per_epoch=20, batch_size=8).train
+    batch = PairBatches(Stripes(), config=config)[config.steps_per_epoch + 1]
+    for place in range(8):
+        alone = Stripes().draw_pair(np.random.default_rng([5, 1, 8 + place]))
+        np.testing.assert_array_equal(batch.queries[place].numpy(), alone.query.picture)
+        np.testing.assert_array_equal(batch.keys[place].numpy(), alone.key.picture)
+        assert batch.types[place] == alone.query.type
+    assert batch.step == config.steps_per_epoch + 1
+
+
+def test_references_are_the_same_for_a_seed_and_never_learnt_from() -> None:
+    config = tiny_recipe(pictures_per_epoch=16).train
+    first, again = (reference_examples(Stripes(), config=config) for _ in range(2))
+    other = reference_examples(Stripes(), config=config.model_copy(update={"seed": 99}))
+    pictures = [example.picture.tobytes() for example in first]
+    assert pictures == [example.picture.tobytes() for example in again]
+    assert not {*pictures} & {example.picture.tobytes() for example in other}
+    batches = TrainingBatches(Stripes(), config=config)
+    learnt = {picture.tobytes() for step in range(len(batches)) for picture in batches[step].pictures.numpy()}
+    assert len({*pictures}) == 256
+    assert not learnt & {*pictures}
+
+
+def test_workers_change_no_pair() -> None:
+    alone, shared = (
+        list(pair_loader(Stripes(), config=tiny_recipe(workers=workers).train, first_step=7))
+        for workers in (0, 2)
+    )
+    assert [batch.step for batch in alone] == [7, 8, 9]
+    for ours, theirs in zip(alone, shared, strict=True):
+        assert ours.step == theirs.step
+        assert all(map(torch.equal, ours[:3], theirs[:3]))
 
 
 def test_no_two_batches_of_a_run_are_the_same() -> None:

@@ -7,7 +7,7 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 import torch
-from tests.tiny_training import same, tiny_recipe
+from tests.tiny_training import same, tiny_recipe, two_steps
 
 from supcam.core.types import ConfigError, TrainingError
 from supcam.learn.checkpoints import (
@@ -15,13 +15,15 @@ from supcam.learn.checkpoints import (
     OWN_KEY,
     AtomicCheckpointIO,
     State,
+    averaged_weights,
+    is_pretrained,
     load_averaged,
     load_mean,
     load_network,
     read_checkpoint,
     require_plain,
 )
-from supcam.learn.encoder import Network
+from supcam.learn.encoder import Network, pretraining_network
 
 
 def checkpoint(*, average: int = 1, network: int = 2) -> State:
@@ -111,6 +113,60 @@ def test_network_is_the_averaged_one_in_eval_mode(tmp_path: Path) -> None:
     assert not any(module.training for module in loaded.network.modules())
     assert not any(parameter.requires_grad for parameter in loaded.network.parameters())
     assert (loaded.step, loaded.data_hash, loaded.recipe) == (12, "stripes", tiny_recipe())
+
+
+def pretrained(*, average: int = 1) -> State:
+    """A checkpoint of step 1, with weights drawn from a seed."""
+    value, recipe = checkpoint(), two_steps(seed=average)
+    assert recipe.pretrain is not None
+    network = pretraining_network(recipe.network, pretrain=recipe.pretrain)
+    value["state_dict"] = {f"average.{name}": weight for name, weight in network.state_dict().items()}
+    value[OWN_KEY] |= {"step": "pretrain", "recipe": recipe.model_dump(mode="json")}
+    return value
+
+
+def test_checkpoint_tells_which_step_it_is_of() -> None:
+    assert is_pretrained(pretrained())
+    assert not is_pretrained(checkpoint()), "one that was written before there were two steps"
+    of_step_2 = checkpoint()
+    of_step_2[OWN_KEY]["step"] = "finetune"
+    assert not is_pretrained(of_step_2)
+
+
+def test_backbone_of_step_1_is_taken_over_and_its_head_is_not(tmp_path: Path) -> None:
+    network = Network(tiny_recipe().network, seed=9)
+    heads = {name: value.clone() for name, value in network.state_dict().items() if "_head" in name}
+    load_averaged(network, path=written(tmp_path, pretrained(average=4)))
+    expected = Network(tiny_recipe().network, seed=4).backbone.state_dict()
+    assert same(dict(network.backbone.state_dict()), dict(expected))
+    assert len(heads) == 6
+    assert all(torch.equal(network.state_dict()[name], value) for name, value in heads.items())
+
+
+def test_step_1_takes_over_all_of_another_step_1_and_the_backbone_of_a_classifier(tmp_path: Path) -> None:
+    recipe = two_steps(seed=9)
+    assert recipe.pretrain is not None
+    path = written(tmp_path / "contrast", pretrained(average=4))
+    network = pretraining_network(recipe.network, pretrain=recipe.pretrain)
+    load_averaged(network, path=path)
+    assert same(dict(network.state_dict()), averaged_weights(read_checkpoint(path)))
+    head = {name: value.clone() for name, value in network.head.state_dict().items()}
+    load_averaged(network, path=written(tmp_path / "classifier", checkpoint(average=1)))
+    assert same(
+        dict(network.backbone.state_dict()), dict(Network(recipe.network, seed=1).backbone.state_dict())
+    )
+    assert same(dict(network.head.state_dict()), head)
+
+
+def test_backbone_of_another_width_is_refused(tmp_path: Path) -> None:
+    wider = tiny_recipe().network.model_copy(update={"channels": (8, 8, 8, 16)})
+    with pytest.raises(TrainingError, match="size mismatch"):
+        load_averaged(Network(wider), path=written(tmp_path, pretrained()))
+
+
+def test_backbone_without_a_classifier_is_no_network_to_use(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"without a classifier.*supcam finetune"):
+        load_network(written(tmp_path, pretrained()))
 
 
 def test_mean_of_several_checkpoints_is_the_mean_of_each_weight(tmp_path: Path) -> None:

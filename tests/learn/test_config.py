@@ -9,11 +9,11 @@ import pytest
 
 from supcam.core.config import parse_config
 from supcam.core.types import ConfigError
-from supcam.learn.config import ContrastConfig, NetworkConfig, TrainConfig
+from supcam.learn.config import ContrastConfig, NetworkConfig, PretrainConfig, ScheduleConfig, TrainConfig
 
 
 def test_defaults_survive_the_way_through_json() -> None:
-    for stage in (NetworkConfig, ContrastConfig, TrainConfig):
+    for stage in (NetworkConfig, ContrastConfig, PretrainConfig, TrainConfig):
         written = json.dumps(stage().model_dump(mode="json"))
         assert parse_config(stage, json.loads(written), where="") == stage()
 
@@ -23,6 +23,22 @@ def test_steps_are_whole_batches() -> None:
     assert (recipe.steps_per_epoch, recipe.total_steps) == (3, 9)
     with pytest.raises(ConfigError, match="one batch_size"):
         parse_config(TrainConfig, {"pictures_per_epoch": 10, "batch_size": 11}, where="")
+
+
+def test_both_steps_share_their_schedule() -> None:
+    shared = ScheduleConfig.model_fields
+    for stage in (PretrainConfig, TrainConfig):
+        assert shared.keys() < stage.model_fields.keys()
+        assert all(stage.model_fields[name].default == field.default for name, field in shared.items())
+        with pytest.raises(ConfigError, match="one batch_size"):
+            parse_config(stage, {"pictures_per_epoch": 10, "batch_size": 11}, where="")
+    assert PretrainConfig.model_fields.keys() == shared.keys() | ContrastConfig.model_fields.keys()
+
+
+def test_highest_rate_is_gentler_after_a_start_from_a_checkpoint() -> None:
+    plain = ScheduleConfig(learning_rate=0.2, init_rate_share=0.5)
+    assert plain.highest_rate == 0.2
+    assert plain.model_copy(update={"init_from": "a.ckpt"}).highest_rate == 0.1
 
 
 @pytest.mark.parametrize(

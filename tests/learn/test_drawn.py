@@ -45,6 +45,29 @@ def test_slides_give_as_many_singles_and_flecks_as_asked_for() -> None:
     assert not any(region.is_chromosome for region in harvest.debris)
 
 
+def test_clusters_to_learn_from_are_drawn_when_asked_for() -> None:
+    """They come after everything else of their slide, which stays as it was."""
+    without, found = (
+        drawn_harvest(DrawnConfig(cases=2, singles_per_case=3, clusters_per_case=n), recipe=recipe())
+        for n in (0, 2)
+    )
+    assert without.clusters == ()
+    kinds = [ClusterType.TOUCHING, ClusterType.OVERLAPPING, ClusterType.TOUCHING_OVERLAPPING]
+    assert [region.type for region in found.clusters] == 2 * 2 * kinds
+    assert [region.case for region in found.clusters] == ["0"] * 6 + ["1"] * 6
+    first = [region.stain.tobytes() for region in without.singles if region.case == "0"]
+    assert first == [region.stain.tobytes() for region in found.singles if region.case == "0"]
+
+
+def test_step_without_composition_learns_from_drawn_clusters() -> None:
+    asked = recipe(clusters_per_case=2)
+    data = {**asked.data, "typed_clusters": True, "cluster_share": 0.5, "balanced_types": True}
+    uncomposed = asked.train.model_copy(update={"compose": False})
+    source = drawn_sources(asked.model_copy(update={"data": data, "train": uncomposed})).train
+    seen = {source.draw(np.random.default_rng([8, i])).type for i in range(40)}
+    assert seen == {-1, 0, 1, 2, 3}
+
+
 def test_compositions_and_debris_are_learnt_from(sources: TrainingSources) -> None:
     drawn = [sources.train.draw(np.random.default_rng([7, i])) for i in range(40)]
     assert {example.type for example in drawn} == {-1, 0, 1, 2, 3}

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from supcam.core.types import ConfigError
-from supcam.learn.config import NetworkConfig
-from supcam.learn.encoder import Network, NetworkOutput
+from supcam.learn.config import NetworkConfig, PretrainConfig
+from supcam.learn.encoder import Network, NetworkOutput, ProjectionHead, pretraining_network
 
 TINY = NetworkConfig(backbone="resnet10t", channels=(8, 8, 8, 8), max_count=5)
 BACKBONES = [
@@ -121,3 +121,53 @@ def test_pictures_of_other_sizes_are_welcome() -> None:
 def test_backbone_that_cannot_serve_is_refused(config: NetworkConfig) -> None:
     with pytest.raises(ConfigError, match=config.backbone):
         Network(config)
+
+
+# ---- pre-training
+
+
+def test_projection_is_two_layers_with_a_norm_between_them_on_the_unit_sphere() -> None:
+    head = ProjectionHead(6, hidden_dim=5, projection_dim=3).eval()
+    embedding = torch.randn(4, 6)
+    first, norm, _, second = head.layers
+    raw = second(torch.relu(norm(first(embedding))))
+    expected = raw / raw.pow(2).sum(dim=1, keepdim=True).sqrt()
+    torch.testing.assert_close(head(embedding), expected)
+
+
+def test_projection_is_of_unit_length_and_float32_under_bfloat16_autocast() -> None:
+    head = ProjectionHead(6, hidden_dim=5, projection_dim=3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        vectors = head(torch.randn(4, 6))
+    assert vectors.dtype == torch.float32
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(4))
+
+
+def test_backbone_of_step_1_is_the_one_that_step_2_would_draw() -> None:
+    """So that a start with and without step 1 differs by step 1 alone."""
+    network = pretraining_network(TINY, pretrain=PretrainConfig(seed=7))
+    expected = Network(TINY, seed=7).backbone.state_dict()
+    found = network.backbone.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def test_embedding_is_the_one_that_the_heads_of_step_2_read() -> None:
+    network, classifier = pretraining_network(TINY, pretrain=PretrainConfig(seed=7)), Network(TINY, seed=7)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            network.eval().embed(pictures(2)), classifier.eval()(pictures(2)).embedding
+        )
+
+
+def test_head_of_step_1_follows_from_the_seed_and_names_types_for_cross_entropy() -> None:
+    def head(seed: int, method: str = "queue") -> nn.Module:
+        pretrain = PretrainConfig.model_validate({"seed": seed, "method": method, "projection_dim": 9})
+        return pretraining_network(TINY, pretrain=pretrain).head
+
+    first, again, other = (head(seed).state_dict()["layers.0.weight"] for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    named = head(1, "cross_entropy")
+    assert isinstance(named, nn.Linear)
+    assert named.out_features == 4

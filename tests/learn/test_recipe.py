@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from supcam.core.types import ConfigError
+from supcam.learn.encoder import Network, ProjectionHead, pretraining_network
+from supcam.learn.optimizer import layer_factors
 from supcam.learn.recipe import Recipe, read_recipe
+from supcam.learn.stages import read_stages
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -51,9 +56,8 @@ class TestExtends:
 
 
 def test_committed_recipes_leave_their_fold_out() -> None:
-    folder = Path(__file__).parents[2] / "experiments"
     for fold, name in itertools.product(range(1, 6), ("first", "first_even")):
-        data = read_recipe(folder / f"{name}_fold{fold}.toml").data
+        data = read_recipe(EXPERIMENTS / f"{name}_fold{fold}.toml").data
         train = data["train"]
         assert isinstance(train, list)
         assert f"cci:fold{fold}" not in train
@@ -61,6 +65,29 @@ def test_committed_recipes_leave_their_fold_out() -> None:
             ["tseng24:train", *(f"cci:fold{k}" for k in range(1, 6))]
         )
         assert data["validation"] == {"cci": [f"cci:fold{fold}"], "select": ["tseng24:select"]}
+
+
+def test_table_of_step_1_is_there_when_it_is_written_and_only_then(tmp_path: Path) -> None:
+    assert read_recipe(write(tmp_path, "one.toml", "[train]\n")).pretrain is None
+    recipe = read_recipe(write(tmp_path, "two.toml", '[pretrain]\nalpha = "uniform"\nepochs = 3\n'))
+    assert recipe.pretrain is not None
+    assert (recipe.pretrain.alpha, recipe.pretrain.epochs, recipe.train.epochs) == ("uniform", 3, 12)
+    extended = read_recipe(write(tmp_path, "three.toml", 'extends = "two.toml"\n[pretrain]\nseed = 4\n'))
+    assert extended.pretrain == recipe.pretrain.model_copy(update={"seed": 4})
+
+
+@pytest.mark.parametrize("name", ["smoke_supcam", "chrcluster_resnet50"])
+def test_committed_recipes_of_two_steps_can_be_read_and_fit_their_network(name: str) -> None:
+    """Every free table, too; and the queue is a tenth of an epoch at most."""
+    recipe = read_recipe(EXPERIMENTS / f"{name}.toml")
+    assert recipe.pretrain is not None
+    assert recipe.pretrain.queue_slots <= recipe.pretrain.pictures_per_epoch / 10
+    data = {key: value for key, value in recipe.data.items() if key != "drawn"}
+    stages = read_stages(recipe.model_copy(update={"data": data}))
+    assert stages.data.single_share + stages.data.cluster_share + stages.data.debris_share < 1
+    network = pretraining_network(recipe.network, pretrain=recipe.pretrain)
+    assert layer_factors(Network(recipe.network), decay=recipe.train.layer_decay)["count_head.bias"] == 1
+    assert isinstance(network.head, ProjectionHead)
 
 
 def test_recipe_survives_json() -> None:
@@ -80,6 +107,10 @@ def test_recipe_survives_json() -> None:
         ("[train]\npictures_per_epoch = 10\nbatch_size = 64", "pictures_per_epoch"),
         ("[train]\nprecision = 'float8'", r"train\.precision"),
         ("[network]\nmax_count = 1", r"network\.max_count"),
+        ("[pretrain]\nlabel_smoothing = 0.1", r"pretrain\.label_smoothing"),
+        ("[pretrain]\nmargin_target = 'all'", r"pretrain\.margin_target"),
+        ("[train]\nstage = 'half'", r"train\.stage"),
+        ("[train]\nstage = 'probe'\nlayer_decay = 0.5", "layer_decay is for stage full"),
     ],
 )
 def test_unknown_key_or_bad_range_is_an_error_that_names_it(tmp_path: Path, text: str, named: str) -> None:

@@ -105,7 +105,7 @@ def test_each_step_is_held_to_its_own_table(tmp_path: Path) -> None:
     first, second = two_steps(), two_steps(train={"learning_rate": 0.5})
     for step, other in ((PRETRAIN, FINETUNE), (FINETUNE, PRETRAIN)):
         opened(tmp_path / step, recipe=first, step=step)
-        with pytest.raises(TrainingError, match="differs in step"):
+        with pytest.raises(TrainingError, match="differs in step;"):
             opened(tmp_path / step, recipe=first, step=other)
     opened(tmp_path / PRETRAIN, recipe=second, step=PRETRAIN)
     with pytest.raises(TrainingError, match=r"differs in recipe\.train\.learning_rate;"):

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from supcam.core.reading import read_jointly
-from supcam.learn.scores import Answers, score
+from supcam.learn.scores import Answers, joined, score
 
 SURE = 20.0
 
@@ -109,3 +111,20 @@ def test_untrained_count_head_is_not_scored() -> None:
     assert found.accuracy == 1.0
     assert math.isnan(found.count_accuracy)
     assert math.isnan(found.count_2_or_3)
+
+
+def test_untrained_chromosome_head_is_not_scored() -> None:
+    given = answers([(0, 1, 0, 1), (1, 2, 0, 1)])
+    found = score(replace(given, chromosome_logit=None))
+    assert math.isnan(found.chromosome_accuracy)
+    assert found.accuracy == score(given).accuracy
+
+
+@pytest.mark.parametrize("untrained", [None, "count_logits", "chromosome_logit"])
+def test_answers_in_parts_are_scored_like_answers_in_one(untrained: str | None) -> None:
+    rows = [(0, 1, 0, 1), (1, 2, 0, 1), (3, 4, 3, 3), (2, 2, 2, 2)]
+    without: dict[str, Any] = {} if untrained is None else {untrained: None}
+    whole = replace(answers(rows), **without)
+    parts = [replace(answers(rows[:1]), **without), replace(answers(rows[1:]), **without)]
+    expected, found = asdict(score(whole)), asdict(score(joined(parts)))
+    assert found == pytest.approx(expected, nan_ok=True)

@@ -77,6 +77,12 @@ def test_step_without_composition_or_clusters_is_refused_before_anything_is_lear
         steps(train=True, pretrain=False)
 
 
+def test_contrast_without_composition_needs_types_and_the_classifier_takes_numbers() -> None:
+    assert isinstance(steps(train=False, pretrain=None, counted_clusters=True).train, RealSource)
+    with pytest.raises(ConfigError, match="only instance to learn from without composition"):
+        steps(train=False, pretrain=False, counted_clusters=True)
+
+
 # From disk ------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -94,6 +94,12 @@ class RealSource:
     chances: np.ndarray
     stages: Stages
 
+    @property
+    def kinds(self) -> frozenset[ClusterType | None]:
+        """The types that can come, with None for clusters of unknown type."""
+        regions = (region for pool in self.pools for region in pool.members)
+        return frozenset(region.type for region in regions if region.is_chromosome)
+
     def draw(self, rng: np.random.Generator) -> Example:
         """A sample that depends on ``rng`` alone."""
         return _seen(self._shown(rng), config=self.stages.views, rng=rng)
@@ -115,15 +121,21 @@ def real_source(regions: Sequence[Region], *, stages: Stages) -> RealSource:
     """
     groups = _balanced(regions, stages=stages) if stages.data.balanced_types else _by_share(regions, stages)
     drawn = [(pool, share) for pool, share in groups if pool is not None and share > 0]
-    kinds = {region.type for pool, _ in drawn for region in pool.members if region.is_chromosome}
+    weights = np.array([share for _, share in drawn])
+    source = RealSource(tuple(pool for pool, _ in drawn), weights / weights.sum(), stages)
+    require_several(source.kinds)
+    return source
+
+
+def require_several(kinds: Collection[ClusterType | None]) -> None:
+    """Nothing, when there is something to tell apart. Else raises ``ConfigError``."""
     if len(kinds) < 2:
+        names = sorted("clusters of unknown type" if kind is None else kind.label for kind in kinds)
         raise ConfigError(
-            f"{_named(kinds)} to learn from without composition",
+            f"{f'only {names[0]}' if names else 'nothing'} to learn from without composition",
             expected="single chromosomes and clusters, or clusters of several types",
             remedy="set compose, or typed_clusters or counted_clusters with a cluster_share, or other parts",
         )
-    weights = np.array([share for _, share in drawn])
-    return RealSource(tuple(pool for pool, _ in drawn), weights / weights.sum(), stages)
 
 
 def _by_share(regions: Sequence[Region], stages: Stages) -> list[tuple[Pool | None, float]]:
@@ -145,11 +157,6 @@ def _balanced(regions: Sequence[Region], *, stages: Stages) -> list[tuple[Pool |
     pools = [pool for pool in kinds if pool is not None]
     share = (data.single_share + data.cluster_share) / max(1, len(pools))
     return [*((pool, share) for pool in pools), (debris, data.debris_share)]
-
-
-def _named(kinds: set[ClusterType | None]) -> str:
-    names = sorted("clusters of unknown type" if kind is None else kind.label for kind in kinds)
-    return f"only {' and '.join(names)}" if names else "nothing"
 
 
 def _jittered(region: Region, *, stages: Stages, rng: np.random.Generator) -> Example:

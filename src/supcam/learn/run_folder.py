@@ -113,6 +113,8 @@ def _require_same(found: Identity, *, identity: Identity, where: Path) -> None:
     """Nothing, when the folder's run is this one. Else raises ``TrainingError`` that names what differs."""
     old, new = _comparable(found), _comparable(identity)
     different = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    if STEP in different:
+        different = [STEP]
     if different:
         raise TrainingError(
             f"another run, which differs in {', '.join(different)}",

@@ -19,7 +19,7 @@ from supcam.data.manifest import Manifest, ManifestOptions, read_manifest
 from supcam.data.piece import prepare
 from supcam.data.split import Cased, Roles, read_roles
 from supcam.learn.batches import Example, ExampleSource, TrainingSources
-from supcam.learn.mixing import MixedSource, RealSource, example_of, pool_of, real_source
+from supcam.learn.mixing import MixedSource, RealSource, example_of, pool_of, real_source, require_several
 from supcam.learn.recipe import Recipe
 from supcam.learn.stages import Stages, read_stages
 
@@ -97,7 +97,7 @@ def sources_of(
     """What either step of the recipe learns from, and what both are watched on.
 
     Raises ``CompositionError`` when there is no single to compose from, ``ConfigError`` when a step that does
-    not compose has nothing to tell apart.
+    not compose has nothing to tell apart; contrast by type needs several types.
     """
     train, pretrain = stages.recipe.train, stages.recipe.pretrain
     learnt_from = _source(harvest, stages=stages, compose=train.compose)
@@ -105,6 +105,8 @@ def sources_of(
     if pretrain is not None:
         alike = pretrain.compose == train.compose
         before = learnt_from if alike else _source(harvest, stages=stages, compose=pretrain.compose)
+        if isinstance(before, RealSource) and pretrain.method != "moco":
+            require_several(before.kinds - {None})
     return TrainingSources(learnt_from, validation=validation, data_hash=data_hash, pretrain=before)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from supcam.core.types import ConfigError
+from supcam.core.types import ConfigError, TrainingError
 from supcam.learn.batches import TrainingSources
 from supcam.learn.drawn import TABLE, drawn_sources
 from supcam.learn.recipe import Recipe, read_recipe
@@ -42,12 +42,26 @@ def train(
             remedy="remove one of them, or run supcam finetune, which pre-trains nothing",
             where=config_path,
         )
+    _require_steps_only(output)
     sources = _sources(recipe, config_path=config_path, build=build_sources)
     first = run_pretraining(
         recipe, sources=sources, folder=output / PRETRAINED, progress=progress, reuse=True
     )
     second = _started_from(first.checkpoint, recipe=recipe)
     return run_finetuning(second, sources=sources, folder=output / FINETUNED, progress=progress)
+
+
+def _require_steps_only(output: Path) -> None:
+    """Nothing, when ``output`` holds both steps of a run, one, or nothing. Else raises ``TrainingError``."""
+    others = [item.name for item in output.iterdir()] if output.is_dir() else []
+    others = sorted({*others} - {PRETRAINED, FINETUNED})
+    if others:
+        raise TrainingError(
+            f"{', '.join(others[:3])} beside the steps of a run",
+            expected=f"a new folder, or one with {PRETRAINED} and {FINETUNED}",
+            remedy="name another output folder",
+            where=output,
+        )
 
 
 def pretrain(
