@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from supcam.core.config import ForegroundConfig
-from supcam.core.types import Stain
+from supcam.core.types import Box, Stain
 
 Small = Float32[np.ndarray, "small_height small_width"]
 Grid = Float32[np.ndarray, "grid_height grid_width"]
@@ -32,16 +32,21 @@ class Background:
     levels: Small
     size: tuple[int, int]
 
-    def under(self, top: int, bottom: int) -> Stain:
-        """The background of rows ``top`` to ``bottom``: the same for a row, whichever rows come along."""
-        place = (np.arange(top, bottom, dtype=np.float32) + np.float32(0.5)) / REDUCTION - np.float32(0.5)
-        place = np.clip(place, 0, len(self.levels) - 1)
+    def under(self, box: Box) -> Stain:
+        """The background within ``box``: the same for a pixel, whichever others come along."""
+        rows = np.arange(box.top, box.bottom, dtype=np.float32)
+        middle = (rows + np.float32(0.5)) / np.float32(REDUCTION) - np.float32(0.5)
+        place = np.clip(middle, 0, len(self.levels) - 1).astype(np.float32)
         first = np.minimum(place.astype(np.int64), max(0, len(self.levels) - 2))
         second = np.minimum(first + 1, len(self.levels) - 1)
         share = (place - first.astype(np.float32))[:, None]
-        rows = self.levels[first] * (1 - share) + self.levels[second] * share
-        wide = cv2.resize(rows, (rows.shape[1] * REDUCTION, len(rows)), interpolation=cv2.INTER_LINEAR)
-        return np.ascontiguousarray(wide[:, : self.size[1]])
+        start = max(0, box.left // REDUCTION - 2)
+        near = self.levels[:, start : -(-box.right // REDUCTION) + 2]
+        between = near[first] * (1 - share) + near[second] * share
+        size = (between.shape[1] * REDUCTION, len(between))
+        wide = cv2.resize(between, size, interpolation=cv2.INTER_LINEAR)
+        left = box.left - start * REDUCTION
+        return np.ascontiguousarray(wide[:, left : left + box.width])
 
 
 def reduced(stain: Stain) -> Small:
@@ -74,7 +79,8 @@ def remove_background(stain: Stain, *, config: ForegroundConfig) -> Stain:
     """``stain`` without its slowly varying background, clipped at 0. For whole pictures, not for crops."""
     height, width = stain.shape
     background = find_background(reduced(stain), size=(height, width), config=config)
-    return np.asarray(np.maximum(stain - background.under(0, height), 0), dtype=np.float32)
+    under = background.under(Box(0, 0, height, width))
+    return np.asarray(np.maximum(stain - under, 0), dtype=np.float32)
 
 
 def _window_quantiles(picture: Small, *, side: int) -> Grid:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Bool, Int32, UInt8
 
 from supcam.core.background import remove_background
 from supcam.core.config import ForegroundConfig
@@ -179,8 +179,6 @@ def find_foreground(stain: Stain, *, config: ForegroundConfig) -> Foreground:
         for piece in split(flat[wide.slices], mask=mask, levels=levels, config=config):
             numbered[wide.slices][piece.mask] = len(pieces) + 1
             pieces.append(piece.moved(wide))
-    if not pieces:
-        raise no_object()
     return Foreground(
         stain=flat,
         labels=numbered,
@@ -197,18 +195,15 @@ def find_levels(flat: Stain, *, config: ForegroundConfig) -> Levels:
     return _levels(flat, config=config)[0]
 
 
-def _levels(flat: Stain, *, config: ForegroundConfig) -> tuple[Levels, _Components]:
+def _levels(flat: Stain, *, config: ForegroundConfig) -> tuple[Levels, Components]:
     """The units, and the components found with them. Letters and bars set neither stain nor width."""
     typical, marks = _typical_and_marks(flat)
-    found = _components(flat, typical=typical, config=config)
+    found = find_components(flat, typical=typical, config=config)
+    if not found.is_kept.any():
+        raise ImageError("no object above the threshold", expected="chromosomes", remedy="check the polarity")
     bodies = found.large & ~marks
     width_px = _common_width(bodies if bodies.any() else found.large)
     return Levels(typical_stain=typical, width_px=width_px), found
-
-
-def no_object() -> ImageError:
-    """The error for a picture without any object."""
-    return ImageError("no object above the threshold", expected="chromosomes", remedy="check the polarity")
 
 
 def split(stain: Stain, *, mask: Mask, levels: Levels, config: ForegroundConfig) -> list[Piece]:
@@ -299,32 +294,34 @@ def _marks(stain: Stain, *, labels: Labels, stats: np.ndarray) -> Mask:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Components:
-    """The connected pieces of foreground; ``kept`` are the numbers of those that are no dust."""
+class Components:
+    """The connected pieces of foreground. ``is_kept`` tells of each number whether it is no dust."""
 
     labels: Labels
     stats: np.ndarray
-    kept: np.ndarray
+    is_kept: Bool[np.ndarray, " numbers"]
 
     @property
     def large(self) -> Mask:
         """All that is no dust."""
-        is_kept = np.zeros(len(self.stats), np.bool_)
-        is_kept[self.kept] = True
-        return np.asarray(is_kept[self.labels])
+        return np.asarray(self.is_kept[self.labels])
 
     def boxes(self) -> Iterator[tuple[int, Box]]:
-        """Each kept number with its box."""
-        return ((int(number), _box(self.stats[number])) for number in self.kept)
+        """Each number that is no dust, with its box."""
+        return ((int(number), self.box_of(int(number))) for number in np.flatnonzero(self.is_kept))
+
+    def box_of(self, number: int) -> Box:
+        """The box around a component."""
+        return _box(self.stats[number])
 
 
-def _components(flat: Stain, *, typical: float, config: ForegroundConfig) -> _Components:
+def find_components(flat: Stain, *, typical: float, config: ForegroundConfig) -> Components:
+    """The connected pieces of foreground of a picture without its background."""
     mask = segmentation_mask(flat, typical=typical, config=config)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    kept = np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= config.min_area_px) + 1
-    if not kept.size:
-        raise no_object()
-    return _Components(labels=labels, stats=stats, kept=kept)
+    is_kept = stats[:, cv2.CC_STAT_AREA] >= config.min_area_px
+    is_kept[0] = False
+    return Components(labels=labels, stats=stats, is_kept=is_kept)
 
 
 def _box(stats: np.ndarray) -> Box:
