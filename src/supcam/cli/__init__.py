@@ -9,7 +9,8 @@ _HELP = """The type and the number of chromosomes of every cluster in pictures o
 Types: instance (one chromosome), touching, overlapping, touching_overlapping.
 
 \b
-Use the model       supcam classify crops/ --output predictions.csv
+Whole metaphases    supcam analyze slides/ --output results
+Crops of clusters   supcam classify crops/ --output predictions.csv
 Score a model       supcam evaluate MODEL labels.csv --role report --output scores
 Pool several folds  supcam pool scores/fold1 scores/fold2 --output scores/pooled
 Compose clusters    supcam compose --drawn --sheet sheet.png
@@ -37,6 +38,7 @@ def main() -> None:
 
 
 for _command in (
+    using.analyze,
     using.classify,
     making.compose,
     training.train,

@@ -17,13 +17,11 @@ from supcam.core.types import Box, ImageError, Region
 from supcam.pack.bundle import Model, load_model, read_outputs
 from supcam.pack.folder import Outputs
 from supcam.spread.finding import WRITE_PX, Found, find_ground, find_objects
-from supcam.spread.objects import UNFITTED_THRESHOLD, Chances, Judge, SpreadObject
+from supcam.spread.objects import CROP_RIM_PX, UNFITTED_THRESHOLD, Chances, Judge, SpreadObject
 from supcam.spread.picture import Grey, ImageLike, OpenPicture, open_picture, preview
 from supcam.spread.result import Analysis, Quality
 
 _MOST_OBJECTS = 65_535
-_RIM_PX = 14
-"""Background kept around the picture of a single object."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +152,7 @@ def _number_chances(outputs: Outputs, *, counts: Sequence[int], model: Model) ->
 
 
 def _crop(box: Box, *, picture: OpenPicture) -> Grey:
-    return picture.grey(box.grown(_RIM_PX, within=picture.size)).copy()
+    return picture.grey(box.grown(CROP_RIM_PX, within=picture.size)).copy()
 
 
 def _sharpness(region: Region) -> float:

@@ -62,8 +62,9 @@ class Found:
     """One object of a picture: ``mask`` within ``box``, its area, what clutter it is by shape.
 
     ``region`` is what the network is shown, ``None`` for clutter. ``is_cut`` tells that the border of the
-    picture cuts it, ``is_too_large`` that it did not fit into the widest area. ``stain_share`` is its mean stain as a share of
-    the picture's typical one; ``first`` the first pixel (row, column) of the component it was part of.
+    picture cuts it, ``is_too_large`` that it did not fit into the widest area. ``stain_share`` is its mean
+    stain as a share of the picture's typical one; ``first`` the first pixel (row, column) of the component
+    it was part of.
     """
 
     mask: Mask

@@ -22,6 +22,8 @@ _LEAST_STAIN = 0.5
 """Objects fainter than this share of a chromosome's stain are haze: none of the selection role's is."""
 
 _NEAR = 2.0
+CROP_RIM_PX = 14
+"""Background kept around the picture of a single object."""
 
 Chances = Float64[np.ndarray, " numbers"]
 
@@ -69,6 +71,11 @@ class SpreadObject:
         if self.prediction is None or self.rejection is not None:
             return REJECTED
         return self.prediction.type
+
+    @property
+    def crop_start(self) -> tuple[int, int]:
+        """Row and column of the box's first pixel within ``crop``."""
+        return min(CROP_RIM_PX, self.box.top), min(CROP_RIM_PX, self.box.left)
 
     @property
     def is_kept(self) -> bool:

@@ -1,6 +1,6 @@
 """Objects drawn on their picture: a colour for each type, letters and numbers, a mark where there is doubt.
 
-The colours are those of Okabe and Ito (2008), which colour-blind readers tell apart; the letters say the same.
+The colours are those of Okabe and Ito (2008), which colour-blind readers tell apart; letters say the same.
 """
 
 from __future__ import annotations

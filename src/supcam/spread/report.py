@@ -16,7 +16,7 @@ import numpy as np
 
 from supcam.core.types import Decision
 from supcam.spread.objects import REJECTED, SpreadObject
-from supcam.spread.overlay import COLOURS, LETTERS, jpeg_bytes, outline
+from supcam.spread.overlay import COLOURS, LETTERS, caption, jpeg_bytes, outline
 from supcam.spread.picture import Grey
 from supcam.spread.result import Analysis
 
@@ -60,12 +60,16 @@ def notebook_card(analysis: Analysis) -> str:
     )
 
 
-def document(title: str, *, body: str, script: str) -> str:
-    """A whole page around ``body``; ``title`` is plain text, ``script`` the name of an asset."""
+def document(title: str, *, body: str, script: str, pictures_beside: bool = False) -> str:
+    """A whole page around ``body``; ``title`` is plain text, ``script`` the name of an asset.
+
+    It may load nothing but what is in it, and pictures from beside it where ``pictures_beside``.
+    """
+    policy = _POLICY.replace("img-src data:", "img-src data: file: 'self'") if pictures_beside else _POLICY
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f"<title>{escape(title)}</title><style>{asset('page.css')}</style></head><body>\n{body}\n"
         f"<footer><p class=soft>{NOT_MEDICAL}</p></footer><script>{asset(script)}</script></body></html>\n"
     )
@@ -131,7 +135,11 @@ def _header(analysis: Analysis, *, words: PageWords) -> str:
         f'{decision_told(analysis.decision.value)}</h1><ul class="facts">'
         + "".join(f"<li>{fact}</li>" for fact in facts)
         + f"</ul>{notes}"
-        + (f"<details open><summary>Why a person must look</summary><ul>{reasons}</ul></details>" if reasons else "")
+        + (
+            f"<details open><summary>Why a person must look</summary><ul>{reasons}</ul></details>"
+            if reasons
+            else ""
+        )
         + "</header>"
     )
 
@@ -154,7 +162,7 @@ def _svg(analysis: Analysis, *, objects: list[SpreadObject], side: int) -> str:
     picture = _shrunk(analysis.preview, side=side)
     height, width = picture.shape[:2]
     scale = analysis.preview_scale * width / analysis.preview.shape[1]
-    paths = "".join(_path(item, scale=scale) for item in objects)
+    paths = "".join(_path(item, scale=scale) + _caption(item, scale=scale) for item in objects)
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(analysis.told())}">'
         f'<image href="{_data(jpeg_bytes(picture))}" width="{width}" height="{height}"/>{paths}</svg>'
@@ -171,6 +179,15 @@ def _path(item: SpreadObject, *, scale: float) -> str:
         f'<path class="{item.type}{doubt}" {_data_of(item)} d="{"".join(lines)}">'
         f"<title>{escape(object_told(item))}</title></path>"
     )
+
+
+def _caption(item: SpreadObject, *, scale: float) -> str:
+    """Letters and number of a cluster, or a question mark, beside its first pixel; single ones have none."""
+    if not item.is_kept or (item.type == "instance" and not item.doubts):
+        return ""
+    x = (item.box.left + int(np.argmax(item.mask[0]))) * scale
+    y = max(12.0, item.box.top * scale - 4)
+    return f'<text {_data_of(item)} x="{x:.0f}" y="{y:.0f}">{caption(item)}</text>'
 
 
 def object_told(item: SpreadObject) -> str:
@@ -237,7 +254,11 @@ def _table_row(item: SpreadObject) -> str:
         "; ".join(why),
     ]
     told = escape(object_told(item))
-    return f'<tr {_data_of(item)} data-told="{told}">' + "".join(f"<td>{escape(c)}</td>" for c in cells) + "</tr>"
+    return (
+        f'<tr {_data_of(item)} data-told="{told}">'
+        + "".join(f"<td>{escape(c)}</td>" for c in cells)
+        + "</tr>"
+    )
 
 
 def _shrunk(picture: np.ndarray, *, side: int) -> Grey:

@@ -16,7 +16,7 @@ function filter() {
   let shown = 0;
   for (const item of all("[data-id]")) {
     const hidden = !types.has(item.dataset.type) || (doubtfulOnly && item.dataset.doubt !== "1");
-    if (item.tagName === "path") item.style.display = hidden ? "none" : "";
+    if (item.closest("svg")) item.style.display = hidden ? "none" : "";
     else (item.closest("li") || item).hidden = hidden;
     if (item.tagName === "path" && !hidden) shown += 1;
   }
