@@ -45,6 +45,7 @@ for _command in (
     training.export,
     measuring.evaluate,
     measuring.pool,
+    measuring.recalibrate,
     using.version,
 ):
     app.command()(_command)

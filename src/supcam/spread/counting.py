@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-Chances = Float64[np.ndarray, " numbers"]
+Chances = Float64[np.ndarray, " _"]
 
 INTERVAL_SHARE = 0.90
 """The interval of a count holds the true number with this probability, if the model's doubt is right."""

@@ -25,7 +25,7 @@ _NEAR = 2.0
 CROP_RIM_PX = 14
 """Background kept around the picture of a single object."""
 
-Chances = Float64[np.ndarray, " numbers"]
+Chances = Float64[np.ndarray, " _"]
 
 
 class Reason(StrEnum):

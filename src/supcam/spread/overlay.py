@@ -15,7 +15,7 @@ from supcam.spread.objects import REJECTED, SpreadObject
 from supcam.spread.picture import Grey
 
 Colour = tuple[int, int, int]
-Contour = Int32[np.ndarray, "points 1 2"]
+Contour = Int32[np.ndarray, "_ 1 2"]
 Picture = UInt8[np.ndarray, "rows columns 3"]
 
 COLOURS: dict[str, Colour] = {
