@@ -19,9 +19,7 @@ KEEPS_ALL = Calibration(accept_threshold=0.5, chromosome_threshold=0.0, fitted_o
 
 
 @lru_cache
-def drawn(
-    seed: int = 0, *, polarity: Polarity = Polarity.BRIGHT_FIELD, n_nuclei: int = 0
-) -> DrawnMetaphase:
+def drawn(seed: int = 0, *, polarity: Polarity = Polarity.BRIGHT_FIELD, n_nuclei: int = 0) -> DrawnMetaphase:
     """A metaphase of 12 chromosomes on 360 x 400 pixels, with three specks of debris."""
     config = SynthesisConfig(
         picture_px=(360, 400),

@@ -40,7 +40,9 @@ def test_sum_and_interval_are_those_of_brute_force(seed: int, n_objects: int, sh
     if count.high > count.n:
         assert sum(share for n, share in expected.items() if n > count.high) <= tail + 1e-9
         assert sum(share for n, share in expected.items() if n >= count.high) > tail - 1e-9
-    assert sum(share for n, share in expected.items() if count.low <= n <= count.high) >= INTERVAL_SHARE - 1e-9
+    assert (
+        sum(share for n, share in expected.items() if count.low <= n <= count.high) >= INTERVAL_SHARE - 1e-9
+    )
 
 
 def test_sure_objects_leave_no_doubt() -> None:

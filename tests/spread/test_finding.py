@@ -23,8 +23,7 @@ def found_in(stain: Stain, *, write_px: int = 2048) -> list[Found]:
 
 def told(found: list[Found]) -> list[tuple[object, ...]]:
     return [
-        (each.first, each.box, each.area_px, each.clutter, each.is_cut, each.mask.tobytes())
-        for each in found
+        (each.first, each.box, each.area_px, each.clutter, each.is_cut, each.mask.tobytes()) for each in found
     ]
 
 
@@ -62,9 +61,7 @@ def test_what_the_model_sees_hangs_on_no_area() -> None:
 
 
 @pytest.mark.parametrize("write_px", [64, 150])
-def test_a_body_longer_than_an_area_is_found_once(
-    write_px: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_body_longer_than_an_area_is_found_once(write_px: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "MARGIN_PX", 60)
     stain = long_body()
     assert told(found_in(stain, write_px=write_px)) == told(found_in(stain))

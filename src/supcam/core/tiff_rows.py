@@ -19,6 +19,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from supcam.core.decoding import Samples, check_page, check_size, damaged
+from supcam.core.tiff import keep_remarks_off_the_terminal
 from supcam.core.types import ImageError
 
 _SHORT, _LONG, _UNDEFINED = 3, 4, 7
@@ -110,8 +111,11 @@ class TiffRows:
 
 def tiff_size(path: Path, *, page: int) -> tuple[int, int]:
     """Declared height and width of a page of the TIFF at ``path``. Raises ``ImageError``."""
+    keep_remarks_off_the_terminal()
     try:
         with TiffFile(path) as file:
+            if not file.pages:
+                raise ValueError("no page is in it")
             check_page(page, n_pages=len(file.pages))
             leaf = file.pages[page].aspage()
             return int(leaf.imagelength), int(leaf.imagewidth)
@@ -122,7 +126,10 @@ def tiff_size(path: Path, *, page: int) -> tuple[int, int]:
 
 
 def _open_page(stream: BinaryIO, *, page: int, max_pixels: float) -> TiffPage:
+    keep_remarks_off_the_terminal()
     file = TiffFile(stream)
+    if not file.pages:
+        raise ValueError("no page is in it")
     check_page(page, n_pages=len(file.pages))
     leaf = file.pages[page].aspage()
     check_size(leaf.imagewidth, leaf.imagelength, max_pixels=max_pixels)

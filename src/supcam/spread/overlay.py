@@ -48,7 +48,8 @@ def draw_overlay(grey: Grey, *, objects: Sequence[SpreadObject], scale: float = 
         lines = outline(item, scale=scale)
         if item.doubts:
             cv2.drawContours(picture, lines, -1, DOUBT, 4, cv2.LINE_AA)
-        cv2.drawContours(picture, lines, -1, COLOURS[item.type], 2 if item.is_kept else 1, cv2.LINE_AA)
+        thickness, kind = (2, cv2.LINE_AA) if item.is_kept else (1, cv2.LINE_8)
+        cv2.drawContours(picture, lines, -1, COLOURS[item.type], thickness, kind)
     for item in objects:
         if item.is_kept or item.doubts:
             _write(picture, item=item, scale=scale)

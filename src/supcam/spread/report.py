@@ -13,15 +13,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from jaxtyping import UInt8
 
 from supcam.core.types import Decision
 from supcam.spread.objects import REJECTED, SpreadObject
 from supcam.spread.overlay import COLOURS, LETTERS, caption, jpeg_bytes, outline
-from supcam.spread.picture import Grey
 from supcam.spread.result import Analysis
 
 MOST_BYTES = 5_000_000
 """No page is larger."""
+Shown = UInt8[np.ndarray, "..."]
+
 _ASSETS = Path(__file__).parent / "assets"
 _SIDES_PX = (2400, 1600, 1000, 600)
 _MOST_OBJECTS, _MOST_THUMBNAILS = 4000, 400
@@ -261,7 +263,8 @@ def _table_row(item: SpreadObject) -> str:
     )
 
 
-def _shrunk(picture: np.ndarray, *, side: int) -> Grey:
+def _shrunk(picture: Shown, *, side: int) -> Shown:
+    """A picture whose longer side is at most ``side``."""
     longest = max(picture.shape[:2])
     if longest <= side:
         return picture
