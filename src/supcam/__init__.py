@@ -6,15 +6,19 @@ from supcam.core.types import Prediction as Prediction
 from supcam.core.types import SupcamError as SupcamError
 from supcam.pack.bundle import Model as Model
 from supcam.pack.bundle import load_model as load_model
+from supcam.spread.analyze import analyze as analyze
+from supcam.spread.result import Analysis as Analysis
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Analysis",
     "ClusterType",
     "Decision",
     "Model",
     "Prediction",
     "SupcamError",
     "__version__",
+    "analyze",
     "load_model",
 ]

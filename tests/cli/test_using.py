@@ -20,6 +20,7 @@ import pytest
 import tifffile
 from tests.commands import run_python, supcam_
 from tests.drawn_crops import draw_crop, write_crop
+from tests.drawn_spreads import write_spread
 from tests.tiny_bundle import write_tiny
 
 import supcam
@@ -329,9 +330,13 @@ def test_a_tampered_model_is_exit_code_2(room: Path, bundle: Path, tmp_path: Pat
 # ---- other commands
 
 
-@pytest.mark.parametrize(
-    "command", ["classify", "harvest", "compose", "train", "export", "evaluate", "pool", "version"]
-)
+COMMANDS = (
+    "analyze", "classify", "harvest", "compose", "train", "pretrain", "finetune", "export", "evaluate", "pool",
+    "recalibrate", "version",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_its_help(command: str) -> None:
     result = supcam_(command, "--help")
     assert result.exit_code == 0
@@ -343,7 +348,7 @@ def test_help_teaches_the_first_command() -> None:
     for arguments in (["--help"], ["-h"]):
         result = supcam_(*arguments)
         assert result.exit_code == 0
-        assert "supcam classify crops/ --output predictions.csv" in result.stdout
+        assert "supcam analyze slides/ --output results" in result.stdout
         assert "Exit codes" in result.stdout
 
 
@@ -467,3 +472,48 @@ def test_a_role_that_no_case_plays_is_exit_code_2(bundle: Path, room: Path) -> N
     (room / "roles.csv").write_text("nonsense")
     result = supcam_("evaluate", bundle, "labels.csv", "--role", "report", "--roles", "roles.csv")
     assert result.exit_code == UNUSABLE, result.output
+
+
+# ---- whole metaphases
+
+
+def test_metaphases_are_analysed_from_the_terminal(room: Path, bundle: Path) -> None:
+    write_spread(room / "slides" / "one.png")
+    (room / "slides" / "bad.png").write_bytes(b"")
+    done = supcam_(
+        "analyze", "slides", "--output", "out", "--model", bundle, "--cases", "parent", "--crops",
+        "--expected-count", "12", "--pseudonymise", "--processes", "1", "--polarity", "bright_field",
+        "--page", "0", "--max-megapixels", "5",
+    )  # fmt: skip
+    assert done.exit_code == SOME_FAILED, done.output
+    assert "slides/bad.png: found an empty file" in done.stderr
+    assert "1 picture analysed by tiny 1.2.3 -> out/report/index.html" in done.stderr
+    assert [row["case"] for row in rows_of(room / "out" / "cases.csv")] == ["case-001"]
+    again = supcam_("analyze", "slides/one.png", "-o", "out2", "--model", bundle)
+    assert again.exit_code == 0, again.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["a.png"],
+        ["a.png", "--output", "a.png"],
+        ["a.png", "--output", "out", "--cases", "no group"],
+        ["a.png", "--output", "out", "--cases", "none.csv"],
+        ["a.png", "--output", "out", "--expected-count", "0"],
+        ["a.png", "--output", "out", "--processes", "0"],
+        ["a.png", "--output", "out", "--model", "nowhere"],
+        ["empty", "--output", "out"],
+    ],
+)
+def test_analysing_with_arguments_that_cannot_be_used_is_exit_code_2(
+    room: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(bundle_module, "DEFAULT_MODEL", bundle)
+    write_crop(room / "a.png")
+    (room / "empty").mkdir()
+    done = supcam_("analyze", *arguments)
+    assert done.exit_code == UNUSABLE
+    assert "Traceback" not in done.output
+    assert names_in(room) == {"a.png", "empty"}

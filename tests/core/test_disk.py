@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
-from supcam.core.disk import read_bytes
+from supcam.core.disk import read_bytes, write_whole
 from supcam.core.types import ImageError
 
 NAMES = [
@@ -124,3 +125,21 @@ def test_path_with_a_null_sign() -> None:
 def test_path_that_is_too_long() -> None:
     with pytest.raises(ImageError, match="cannot be read"):
         read_bytes(Path("x" * 5000), max_bytes=9)
+
+
+def test_a_file_appears_whole_with_the_folders_above_it(tmp_path: Path) -> None:
+    path = write_whole(tmp_path / "a" / "b" / "c.bin", [b"one", b"two"])
+    assert path.read_bytes() == b"onetwo"
+    assert write_whole(path, [b"three"]).read_bytes() == b"three"
+
+
+def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        raise OSError(28, "No space left on device")
+
+    path = write_whole(tmp_path / "c.bin", [b"old"])
+    with pytest.raises(OSError, match="No space"):
+        write_whole(path, broken())
+    assert path.read_bytes() == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == ["c.bin"]

@@ -1,22 +1,23 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.drawn_pieces import bar
 
+from supcam.core.background import remove_background
 from supcam.core.config import ForegroundConfig
 from supcam.core.foreground import (
     chromosome_width,
     core_mask,
     find_foreground,
-    remove_background,
     segmentation_mask,
     solid,
     typical_stain,
 )
-from supcam.core.types import ImageError, Mask, Stain
+from supcam.core.types import Clutter, ImageError, Mask, Stain
 from supcam.data.slide import ObjectKind
 from supcam.data.synthesis import DrawnMetaphase, SynthesisConfig, draw_metaphase
 
@@ -205,3 +206,65 @@ def test_every_drawn_chromosome_is_in_an_object() -> None:
         assert counts.max() > 0.6 * labels.size
         assert counts.max() > 0.9 * counts.sum()
         assert values[counts.argmax()] > 0
+
+
+# Contact ---------------------------------------------------------------------------------------------------
+
+
+def side_by_side(*, bridge: float) -> Stain:
+    """Two bars ten pixels apart, with as much stain between them over half of their length."""
+    body = bar(length=90, width=14, blur_px=1)
+    middle = body.shape[0] // 2
+    stain = scene((body, 60, 60), (body, 84, 60))
+    stain[60 + middle : 84 + middle, 80:130] = np.maximum(
+        stain[60 + middle : 84 + middle, 80:130], np.float32(bridge)
+    )
+    return stain
+
+
+@pytest.mark.parametrize(("bridge", "n_objects"), [(0.0, 2), (0.15, 2), (0.33, 2), (0.43, 1), (0.9, 1)])
+def test_one_level_decides_what_contact_is(bridge: float, n_objects: int) -> None:
+    stain = side_by_side(bridge=bridge)
+    found = find_foreground(stain, config=CONFIG)
+    assert len(found.boxes) == n_objects
+    assert not found.labels[stain <= 0.17].any()
+    assert (found.labels[stain > 0.5] > 0).all()
+
+
+def test_bodies_apart_share_the_stain_between_them() -> None:
+    """What lies between the contact level and the outline belongs to the nearer body, and to one alone."""
+    found = find_foreground(side_by_side(bridge=0.33), config=CONFIG)
+    assert abs(found.areas_px[0] - found.areas_px[1]) < 60
+    assert sum(found.areas_px) == int((found.labels > 0).sum())
+    assert min(found.areas_px) > 14 * 90 + 4 * 50
+
+
+# Clutter ---------------------------------------------------------------------------------------------------
+
+
+def test_a_nucleus_lets_go_of_the_chromosome_at_it() -> None:
+    nucleus = cv2.GaussianBlur(disc(45, side=100).astype(np.float32), (0, 0), 1)
+    standing = bar(length=80, width=14, angle_deg=90, blur_px=1)
+    free = bar(length=80, width=14, blur_px=1)
+    stain = np.minimum(
+        scene((nucleus * np.float32(0.9), 30, 30), (standing, 110, 30), (free, 20, 180), (free, 180, 150)), 1
+    )
+    found = find_foreground(stain, config=CONFIG)
+    assert sorted(found.clutter, key=str) == [None, None, None, Clutter.NUCLEUS]
+    areas = dict(zip(found.clutter, found.areas_px, strict=True))
+    assert areas[Clutter.NUCLEUS] == pytest.approx(np.pi * 45**2, rel=0.12)
+
+
+def test_letters_are_named_and_do_not_set_the_stain() -> None:
+    bodies = [(bar(length=80, width=14, blur_px=1) * np.float32(0.3), at, 40) for at in (20, 80, 140)]
+    bars = np.zeros((8, 60), np.float32) + np.float32(2.4)
+    found = find_foreground(scene(*bodies, (bars, 270, 220), (bars.T, 200, 280)), config=CONFIG)
+    assert found.typical_stain == pytest.approx(0.3, rel=0.1)
+    assert found.width_px == pytest.approx(14, abs=2)
+    assert sorted(found.clutter, key=str) == [None, None, None, Clutter.MARK, Clutter.MARK]
+
+
+def test_a_picture_of_letters_alone_is_marks() -> None:
+    bars = np.zeros((8, 60), np.float32) + np.float32(2.4)
+    found = find_foreground(scene((bars, 70, 20), (bars, 200, 120)), config=CONFIG)
+    assert found.clutter == (Clutter.MARK, Clutter.MARK)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from supcam.core.reading import read_jointly
+from supcam.core.reading import LEAST_COUNTS, read_jointly, read_numbers
 from supcam.core.types import ClusterType
 
 LOGITS = st.floats(-30, 30, width=32)
@@ -141,3 +141,21 @@ def test_impossible_arguments_are_named(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         read_jointly(np.asarray(types, float), np.asarray(counts, float), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("prior", [None, np.array([2.0, 1.0, 0.5, 1.0])])
+def test_numbers_are_the_joint_reading_with_the_type_summed_over(prior: np.ndarray | None) -> None:
+    rng = np.random.default_rng(0)
+    type_logits, count_logits = rng.normal(0, 2, (6, 4)), rng.normal(0, 2, (6, 7))
+    found = read_numbers(type_logits, count_logits, temperature=1.3, prior_ratio=prior)
+    types = np.exp(type_logits / 1.3) * (1 if prior is None else prior)
+    counts = np.exp(count_logits / 1.3)
+    joint = np.zeros((6, 4, 7))
+    for kind in range(4):
+        for n in range(1, 8):
+            if (n == 1) if kind == 0 else (n >= LEAST_COUNTS[ClusterType(kind)]):
+                joint[:, kind, n - 1] = types[:, kind] / types.sum(1) * counts[:, n - 1] / counts.sum(1)
+    expected = joint.sum(1) / joint.sum((1, 2))[:, None]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    reading = read_jointly(type_logits, count_logits, temperature=1.3, prior_ratio=prior)
+    np.testing.assert_allclose(found[:, 0], reading.type_probabilities[:, 0], rtol=1e-9)

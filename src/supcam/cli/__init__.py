@@ -9,7 +9,8 @@ _HELP = """The type and the number of chromosomes of every cluster in pictures o
 Types: instance (one chromosome), touching, overlapping, touching_overlapping.
 
 \b
-Use the model       supcam classify crops/ --output predictions.csv
+Whole metaphases    supcam analyze slides/ --output results
+Crops of clusters   supcam classify crops/ --output predictions.csv
 Score a model       supcam evaluate MODEL labels.csv --role report --output scores
 Pool several folds  supcam pool scores/fold1 scores/fold2 --output scores/pooled
 Harvest crops       supcam harvest slides/annotations --output harvested
@@ -39,6 +40,7 @@ def main() -> None:
 
 
 for _command in (
+    using.analyze,
     using.classify,
     making.harvest,
     making.compose,
@@ -48,6 +50,7 @@ for _command in (
     training.export,
     measuring.evaluate,
     measuring.pool,
+    measuring.recalibrate,
     using.version,
 ):
     app.command()(_command)

@@ -69,6 +69,43 @@ def evaluate(
         say(f"{len(done.table)} pictures scored; report in {output}")
 
 
+def recalibrate(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Model folder.")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="New model folder; never overwritten.")],
+    calibration: Annotated[
+        Path | None, typer.Option(help="JSON of supcam pool [default: the model's own]")
+    ] = None,
+    metaphases: Annotated[
+        Path | None, typer.Option(help="Folder that supcam evaluate wrote about metaphases with boxes.")
+    ] = None,
+    keep: Annotated[float, typer.Option(min=0.5, max=1, help="Share of all chromosomes to keep.")] = 0.995,
+) -> None:
+    """The same model with another calibration.
+
+    \b
+    supcam evaluate my-model slides/annotations --pictures slides/images --role select --output scores
+    supcam recalibrate my-model --metaphases scores --output my-model-2
+
+    From metaphases comes the chromosome probability below which an object of a whole picture is rejected: the
+    highest that keeps the asked share of all chromosomes. The network is copied byte for byte.
+    """
+    with plain_errors():
+        from supcam.pack.recalibrate import RecalibrationPlan
+        from supcam.pack.recalibrate import recalibrate as run
+
+        plan = RecalibrationPlan(calibration=calibration, metaphases=metaphases, keep=keep)
+        done = run(bundle, output=output, plan=plan)
+        told = "no threshold of rejection"
+        if done.chromosome_threshold is not None and done.chromosomes_kept is not None:
+            told = (
+                f"objects are rejected below {done.chromosome_threshold:.4f}, which keeps "
+                f"{done.chromosomes_kept:.2%} of the chromosomes and rejects "
+                f"{done.others_rejected or 0:.2%} of what holds none"
+            )
+        say(f"{told}; model in {output}")
+
+
 def pool(
     evaluations: Annotated[
         list[Path], typer.Argument(metavar="EVALUATION", help="Folders that supcam evaluate wrote.")

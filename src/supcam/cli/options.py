@@ -29,6 +29,23 @@ ErrorsOption = Annotated[
 ModelOption = Annotated[Path | None, typer.Option(help="Model folder [default: the one that came along]")]
 BatchSizeOption = Annotated[int, typer.Option(min=1, max=64, help="Pictures the network reads at once.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, max=1024, help="[default: all cores]")]
+CasesOption = Annotated[
+    str,
+    typer.Option(
+        help="What names a picture's case: parent, stem, a regular expression with one group, or a CSV with "
+        "columns image and case. [default: every picture its own]"
+    ),
+]
+ExpectedOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=1000, help="Highlight pictures with another number of chromosomes."),
+]
+PseudonymiseOption = Annotated[
+    bool, typer.Option("--pseudonymise", help="Keep names of files and cases out of all results.")
+]
+ProcessesOption = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="Pictures analysed at once [default: one for each core]")
+]
 PriorOption = Annotated[
     tuple[float, float, float, float] | None,
     typer.Option(

@@ -63,6 +63,60 @@ def classify(
             raise typer.Exit(SOME_FAILED)
 
 
+def analyze(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH", help="Pictures, folders (with all below), or patterns in quotes."),
+    ],
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the results; a run that was stopped goes on.")
+    ],
+    model: options.ModelOption = None,
+    cases: options.CasesOption = "",
+    crops: Annotated[bool, typer.Option("--crops", help="Also cut out every object.")] = False,
+    expected_count: options.ExpectedOption = None,
+    pseudonymise: options.PseudonymiseOption = False,
+    processes: options.ProcessesOption = None,
+    polarity: options.PolarityOption = options.PolarityChoice.AUTO,
+    page: options.PageOption = 0,
+    max_megapixels: options.MegapixelsOption = 400.0,
+) -> None:
+    """Whole metaphases: every object found, typed and counted, and what a person must look at.
+
+    \b
+    supcam analyze slide.png --output out
+    supcam analyze slides/ --output out --cases parent --crops
+
+    The folder gets objects.csv, images.csv, cases.csv, labels/, overlays/, coco.json and report/index.html:
+    open that first. Objects that are no chromosome are listed too, with the reason. A picture is accepted
+    when all of its objects are; any doubt sends it to review.
+
+    A file that cannot be read is a row of errors.csv and a line on stderr, and the exit code is 1; all others
+    are analysed. Stopped and started again, the run goes on where it stood.
+    """
+    with plain_errors():
+        from supcam.workflows.analyze import AnalyzePlan
+        from supcam.workflows.analyze import analyze as run
+
+        plan = AnalyzePlan(
+            named=tuple(paths),
+            output=output,
+            model=model,
+            image=options.image_config(polarity=polarity, page=page, max_megapixels=max_megapixels),
+            cases=cases,
+            crops=crops,
+            expected=expected_count,
+            pseudonymise=pseudonymise,
+            processes=processes,
+        )
+        with watched() as listener:
+            summary = run(plan, listener=listener)
+        say(summary.told())
+        if summary.failures:
+            raise typer.Exit(SOME_FAILED)
+
+
 def version() -> None:
     """The versions of the program and its model."""
     with plain_errors():

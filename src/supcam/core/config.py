@@ -59,13 +59,19 @@ class ForegroundConfig(StageConfig):
     """What is foreground, and what is contact. Levels are shares of the picture's typical stain."""
 
     segmentation_level: float = Field(
-        0.22, gt=0, lt=1, description="Stain above this share is foreground; its components are the objects."
+        0.22, gt=0, lt=1, description="Stain above this share is foreground: the outlines of objects."
+    )
+    contact_level: float = Field(
+        0.38,
+        gt=0,
+        lt=1,
+        description="In whole pictures, bodies that hang together above this share are one object.",
     )
     core_level: float = Field(
         0.28,
         gt=0,
         lt=1,
-        description="Stain above this share is core: touching and overlapping are read there.",
+        description="Stain above this share is core: composition makes contacts there.",
     )
     width_level: float = Field(
         0.15,
@@ -77,11 +83,14 @@ class ForegroundConfig(StageConfig):
         101, ge=3, description="Side of the window in which the local background is looked for."
     )
     min_area_px: int = Field(40, ge=1, description="Smaller components are dust.")
+    nucleus_widths: float = Field(
+        2.7, gt=1.5, le=20, description="A body this many chromosome widths thick is a nucleus."
+    )
 
     @model_validator(mode="after")
     def _core_within_segmentation(self) -> Self:
-        if self.core_level < self.segmentation_level:
-            raise ValueError("core_level must not be below segmentation_level")
+        if min(self.core_level, self.contact_level) < self.segmentation_level:
+            raise ValueError("core_level and contact_level must not be below segmentation_level")
         return self
 
 

@@ -1,9 +1,11 @@
-"""Path -> bytes of a regular file of acceptable size; every way in which that can fail has its own words."""
+"""Bytes of a regular file of acceptable size, every failure in its own words; files that appear whole."""
 
 from __future__ import annotations
 
 import errno
+import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from supcam.core.types import ImageError
@@ -56,3 +58,20 @@ def _unreadable(path: Path, error: OSError | ValueError) -> ImageError:
     elif number in (errno.EACCES, errno.EPERM):
         found, remedy = "a file without permission to read it", "change its permissions"
     return ImageError(found, expected="a readable picture file", remedy=remedy)
+
+
+def write_whole(path: Path, chunks: Iterable[bytes]) -> Path:
+    """``path``, now a file of these bytes: it appears whole, or what was there stays. Raises ``OSError``.
+
+    Folders above it are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name[:60]}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Bool, Int32, UInt8
 
+from supcam.core.background import remove_background
 from supcam.core.config import ForegroundConfig
-from supcam.core.types import Box, ImageError, Mask, Stain
+from supcam.core.marks import is_mark
+from supcam.core.nuclei import nucleus_in
+from supcam.core.types import Box, Clutter, ImageError, Mask, Stain
 
 Labels = Int32[np.ndarray, "height width"]
 
-_BACKGROUND_SHARE = 0.30
-"""Quantile of a window that is background: chromosomes cover less than half of a metaphase."""
+_NUCLEUS_HOLE = 0.5
+"""Holes up to this share of a squared chromosome width are light grains of a nucleus."""
+_LEAST_CORE = 0.5
+"""A core of at least this share of a squared chromosome width is a body of its own; smaller ones: bands."""
+_LEAST_MARK_PX = 30
+_LEAST_STAIN = 0.02
 _NOTCH_PX = 4
 _BAND_HOLE_PX = 150
 """Notches and holes of one object up to these sizes are light bands, where its width is measured."""
 _HOLE_PX = 60
 """Holes up to this size are light bands; larger ones lie between bodies."""
-_REDUCTION = 8
-"""The background is smooth, so that it is looked for in a picture reduced by this factor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,34 +42,42 @@ class Foreground:
     labels: Labels
     boxes: tuple[Box, ...]
     areas_px: tuple[int, ...]
+    clutter: tuple[Clutter | None, ...]
     typical_stain: float
     width_px: float
 
 
-def remove_background(stain: Stain, *, config: ForegroundConfig) -> Stain:
-    """``stain`` without its slowly varying background, clipped at 0. For whole pictures, not for crops."""
-    height, width = stain.shape
-    size = (max(1, width // _REDUCTION), max(1, height // _REDUCTION))
-    small = cv2.resize(stain, size, interpolation=cv2.INTER_AREA)
-    level = _window_quantile(small, side=max(3, config.background_px // _REDUCTION))
-    background = cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.maximum(stain - background, 0, dtype=np.float32)
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The units of a picture: the stain of a chromosome, and its width in pixels."""
+
+    typical_stain: float
+    width_px: float
 
 
-def _window_quantile(picture: Stain, *, side: int) -> Stain:
-    """The background quantile of every ``side`` x ``side`` window, smoothed."""
-    top = float(picture.max()) or 1.0
-    step = max(1, side // 2)
-    rows = np.arange(0, picture.shape[0], step)
-    columns = np.arange(0, picture.shape[1], step)
-    grid = np.empty((len(rows), len(columns)), np.float32)
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            window = picture[max(0, row - side) : row + side, max(0, column - side) : column + side]
-            grid[i, j] = np.quantile(window, _BACKGROUND_SHARE)
-    smooth = cv2.blur(cv2.medianBlur(grid, 3), (3, 3)) if min(grid.shape) >= 3 else grid
-    wide = cv2.resize(smooth, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_LINEAR)
-    return np.minimum(wide, top)
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """One object: its mask on the array it was found in, its box there, its area, and what clutter it is."""
+
+    mask: Mask
+    box: Box
+    area_px: int
+    clutter: Clutter | None = None
+
+    @classmethod
+    def of(cls, mask: Mask, *, clutter: Clutter | None = None) -> Piece:
+        """The object ``mask``, which has a pixel."""
+        left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+        box = Box(top=top, left=left, bottom=top + height, right=left + width)
+        return cls(mask=mask, box=box, area_px=int(np.count_nonzero(mask)), clutter=clutter)
+
+    def moved(self, place: Box) -> Piece:
+        """The same with its box in the picture of which the array is the part ``place``."""
+        box = self.box
+        there = Box(
+            box.top + place.top, box.left + place.left, box.bottom + place.top, box.right + place.left
+        )
+        return replace(self, box=there)
 
 
 def typical_stain(stain: Stain) -> float:
@@ -73,7 +87,7 @@ def typical_stain(stain: Stain) -> float:
     Raises ``ImageError`` when the picture shows no stain at all.
     """
     top = float(stain.max()) if stain.size else 0.0
-    if top < 0.02:
+    if top < _LEAST_STAIN:
         raise ImageError(
             "no stained object", expected="at least one chromosome", remedy="leave out blank pictures"
         )
@@ -85,12 +99,17 @@ def typical_stain(stain: Stain) -> float:
 
 
 def core_mask(stain: Stain, *, typical: float, config: ForegroundConfig) -> Mask:
-    """The body of the chromosomes: stain above the core level. Contact is read here, on ``solid`` bodies."""
+    """The body of the chromosomes: stain above the core level. Composition lays ``solid`` bodies by it."""
     return np.asarray(stain > config.core_level * typical, dtype=np.bool_)
 
 
+def contact_mask(stain: Stain, *, typical: float, config: ForegroundConfig) -> Mask:
+    """Stain above the contact level: in a whole picture, what hangs together here is one object."""
+    return np.asarray(stain > config.contact_level * typical, dtype=np.bool_)
+
+
 def segmentation_mask(stain: Stain, *, typical: float, config: ForegroundConfig) -> Mask:
-    """Foreground: stain above the segmentation level. Its connected components are the objects."""
+    """Foreground: stain above the segmentation level, to which the outlines of objects reach."""
     return np.asarray(stain > config.segmentation_level * typical, dtype=np.bool_)
 
 
@@ -147,48 +166,167 @@ def _width_along_ridge(body: Mask) -> float:
 def find_foreground(stain: Stain, *, config: ForegroundConfig) -> Foreground:
     """The objects of a whole picture. Raises ``ImageError`` when there is none.
 
-    ``stain`` comes straight from the reader; the local background is taken off here.
+    ``stain`` comes straight from the reader; the local background is taken off here. Objects are numbered in
+    the order of their components' first pixels.
     """
     flat = remove_background(stain, config=config)
-    typical = _metaphase_stain(flat)
-    mask = segmentation_mask(flat, typical=typical, config=config)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    return _without_dust(flat, labels, stats, typical=typical, config=config)
+    levels, found = _levels(flat, config=config)
+    numbered = np.zeros(flat.shape, np.int32)
+    pieces: list[Piece] = []
+    for number, box in found.boxes():
+        wide = box.grown(1, within=flat.shape)
+        mask = np.asarray(found.labels[wide.slices] == number)
+        for piece in split(flat[wide.slices], mask=mask, levels=levels, config=config):
+            numbered[wide.slices][piece.mask] = len(pieces) + 1
+            pieces.append(piece.moved(wide))
+    return Foreground(
+        stain=flat,
+        labels=numbered,
+        boxes=tuple(piece.box for piece in pieces),
+        areas_px=tuple(piece.area_px for piece in pieces),
+        clutter=tuple(piece.clutter for piece in pieces),
+        typical_stain=levels.typical_stain,
+        width_px=levels.width_px,
+    )
 
 
-def _metaphase_stain(stain: Stain) -> float:
-    """``typical_stain`` of the objects that are about as large as chromosomes; of all when there is none."""
-    first = typical_stain(stain)
-    mask = (stain > 0.4 * first).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+def find_levels(flat: Stain, *, config: ForegroundConfig) -> Levels:
+    """The units of a picture without its background. Raises ``ImageError`` when it shows no stain."""
+    return _levels(flat, config=config)[0]
+
+
+def _levels(flat: Stain, *, config: ForegroundConfig) -> tuple[Levels, Components]:
+    """The units, and the components found with them. Letters and bars set neither stain nor width."""
+    typical, marks = _typical_and_marks(flat)
+    found = find_components(flat, typical=typical, config=config)
+    if not found.is_kept.any():
+        raise ImageError("no object above the threshold", expected="chromosomes", remedy="check the polarity")
+    bodies = found.large & ~marks
+    width_px = _common_width(bodies if bodies.any() else found.large)
+    return Levels(typical_stain=typical, width_px=width_px), found
+
+
+def split(stain: Stain, *, mask: Mask, levels: Levels, config: ForegroundConfig) -> list[Piece]:
+    """The objects of one component: marks and nuclei apart, the rest where its cores do not hang together.
+
+    Boxes of the pieces are within the array, which ends one pixel beyond the component or with the picture.
+    """
+    if is_mark(stain, mask=mask):
+        return [Piece.of(mask, clutter=Clutter.MARK)]
+    nucleus = _nucleus(mask, levels=levels, config=config)
+    if nucleus is None:
+        return [Piece.of(piece) for piece in _apart(stain, mask=mask, levels=levels, config=config)]
+    found = [Piece.of(nucleus, clutter=Clutter.NUCLEUS)]
+    for part in _parts(mask & ~nucleus, least_px=config.min_area_px):
+        found += [Piece.of(piece) for piece in _apart(stain, mask=part, levels=levels, config=config)]
+    return found
+
+
+def _nucleus(mask: Mask, *, levels: Levels, config: ForegroundConfig) -> Mask | None:
+    least = config.nucleus_widths * levels.width_px
+    if np.count_nonzero(mask) < 0.5 * least**2:
+        return None
+    filled = _without_holes(mask, hole_px=round(_NUCLEUS_HOLE * levels.width_px**2))
+    nucleus = nucleus_in(filled, width_px=levels.width_px, widths=config.nucleus_widths)
+    return None if nucleus is None else mask & nucleus
+
+
+def _parts(mask: Mask, *, least_px: int) -> Iterator[Mask]:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    for number in range(1, count):
+        if stats[number, cv2.CC_STAT_AREA] >= least_px:
+            yield np.asarray(labels == number)
+
+
+def _apart(stain: Stain, *, mask: Mask, levels: Levels, config: ForegroundConfig) -> list[Mask]:
+    """``mask`` divided among its bodies at the contact level, each pixel to the nearest one."""
+    least = max(config.min_area_px, round(_LEAST_CORE * levels.width_px**2))
+    if np.count_nonzero(mask) < 2 * least:
+        return [mask]
+    bodies = mask & contact_mask(stain, typical=levels.typical_stain, config=config)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(bodies.astype(np.uint8), connectivity=8)
+    large = np.flatnonzero(stats[1:count, cv2.CC_STAT_AREA] >= least) + 1
+    if large.size < 2:
+        return [mask]
+    kept = np.isin(labels, large)
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~kept).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    owner = np.zeros(int(nearest.max()) + 1, np.int32)
+    owner[nearest[kept]] = labels[kept]
+    owners = owner[nearest]
+    return [np.asarray(mask & (owners == number)) for number in large]
+
+
+def _typical_and_marks(flat: Stain) -> tuple[float, Mask]:
+    """The stain of a chromosome in a picture without its background, and where something was burnt in.
+
+    ``typical_stain`` of the objects that are about as large as chromosomes; of all when there is none.
+    Raises ``ImageError`` when the picture shows no stain.
+    """
+    all_marks = np.zeros(flat.shape, np.bool_)
+    for _ in range(3):
+        first = typical_stain(flat)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(
+            (flat > 0.4 * first).astype(np.uint8), connectivity=8
+        )
+        marks = _marks(flat, labels=labels, stats=stats)
+        without = np.where(marks, np.float32(0), flat) if marks.any() else flat
+        if without is flat or float(without.max()) < _LEAST_STAIN:
+            break
+        flat, all_marks = without, all_marks | marks
     area = stats[:, cv2.CC_STAT_AREA]
     usual = (area >= 60) & (area <= 6000)
     usual[0] = False
-    values = stain[usual[labels] & (stain > 0.4 * first)]
-    return float(np.median(values)) if values.size >= 200 else first
+    values = flat[usual[labels]]
+    return (float(np.median(values)) if values.size >= 200 else first), all_marks
 
 
-def _without_dust(
-    stain: Stain, labels: Labels, stats: np.ndarray, *, typical: float, config: ForegroundConfig
-) -> Foreground:
-    """The components that are large enough, numbered from 1 in reading order of their first pixel."""
-    kept = np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= config.min_area_px) + 1
-    if not kept.size:
-        raise ImageError("no object above the threshold", expected="chromosomes", remedy="check the polarity")
-    renumber = np.zeros(len(stats), np.int32)
-    renumber[kept] = np.arange(1, len(kept) + 1)
-    boxes = tuple(
-        Box(top=int(y), left=int(x), bottom=int(y + h), right=int(x + w)) for x, y, w, h, _ in stats[kept]
-    )
-    numbered = renumber[labels]
-    return Foreground(
-        stain=stain,
-        labels=numbered,
-        boxes=boxes,
-        areas_px=tuple(int(area) for area in stats[kept, cv2.CC_STAT_AREA]),
-        typical_stain=typical,
-        width_px=_common_width(numbered > 0),
-    )
+def _marks(stain: Stain, *, labels: Labels, stats: np.ndarray) -> Mask:
+    """Where something was burnt in, with its rim."""
+    marks = np.zeros(stain.shape, np.bool_)
+    for number in np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= _LEAST_MARK_PX) + 1:
+        wide = _box(stats[number]).grown(2, within=stain.shape)
+        mask = np.asarray(labels[wide.slices] == number)
+        if is_mark(stain[wide.slices], mask=mask):
+            marks[wide.slices] |= grown(mask, radius_px=2)
+    return marks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Components:
+    """The connected pieces of foreground. ``is_kept`` tells of each number whether it is no dust."""
+
+    labels: Labels
+    stats: np.ndarray
+    is_kept: Bool[np.ndarray, " numbers"]
+
+    @property
+    def large(self) -> Mask:
+        """All that is no dust."""
+        return np.asarray(self.is_kept[self.labels])
+
+    def boxes(self) -> Iterator[tuple[int, Box]]:
+        """Each number that is no dust, with its box."""
+        return ((int(number), self.box_of(int(number))) for number in np.flatnonzero(self.is_kept))
+
+    def box_of(self, number: int) -> Box:
+        """The box around a component."""
+        return _box(self.stats[number])
+
+
+def find_components(flat: Stain, *, typical: float, config: ForegroundConfig) -> Components:
+    """The connected pieces of foreground of a picture without its background."""
+    mask = segmentation_mask(flat, typical=typical, config=config)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    is_kept = stats[:, cv2.CC_STAT_AREA] >= config.min_area_px
+    is_kept[0] = False
+    return Components(labels=labels, stats=stats, is_kept=is_kept)
+
+
+def _box(stats: np.ndarray) -> Box:
+    left, top, width, height, _ = (int(value) for value in stats)
+    return Box(top=top, left=left, bottom=top + height, right=left + width)
 
 
 def _common_width(mask: Mask) -> float:

@@ -67,10 +67,24 @@ def read_grey(path: str | Path, *, config: ImageConfig | None = None) -> GreyIma
     ``config``. Sizes are checked before pixels are decoded.
     """
     config = config or ImageConfig()
+    return grey_of(read_stored(path, config=config), config=config)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """The samples of a picture file as they are stored, with the hash of the file and its name."""
+
+    decoded: Decoded
+    sha256: str
+    where: str
+
+
+def read_stored(path: str | Path, *, config: ImageConfig) -> Stored:
+    """The samples in the file at ``path``, before anything is made of them. Raises as ``read_grey`` does."""
     try:
         data = read_bytes(Path(path), max_bytes=config.max_bytes)
         decoded = _decode(data, config=config)
-        return _grey(decoded, config=config, sha256=hashlib.sha256(data).hexdigest(), where=str(path))
+        return Stored(decoded, sha256=hashlib.sha256(data).hexdigest(), where=str(path))
     except ImageError as error:
         raise _at(error, where=str(path)) from error
     except MemoryError as error:
@@ -80,6 +94,14 @@ def read_grey(path: str | Path, *, config: ImageConfig | None = None) -> GreyIma
             remedy="lower max_megapixels or cut the picture",
             where=path,
         ) from error
+
+
+def grey_of(stored: Stored, *, config: ImageConfig) -> GreyImage:
+    """The grey picture in the samples of a file. Raises ``ImageError``."""
+    try:
+        return _grey(stored.decoded, config=config, sha256=stored.sha256, where=stored.where)
+    except ImageError as error:
+        raise _at(error, where=stored.where) from error
 
 
 def grey_from_array(array: Samples, *, config: ImageConfig | None = None) -> GreyImage:
@@ -215,10 +237,11 @@ def find_polarity(pixels: Pixels, *, white: float) -> Polarity:
     distance from it. Raises ``ImageError`` for a blank picture, and when neither side has three times the
     other's votes.
     """
-    return _polarity(_histogram(pixels, white=white))
+    return polarity_of(_histogram(pixels, white=white))
 
 
-def _polarity(histogram: Histogram) -> Polarity:
+def polarity_of(histogram: Histogram) -> Polarity:
+    """The polarity that ``find_polarity`` finds in a picture with that histogram."""
     occupied = np.flatnonzero(histogram.counts)
     span = int(occupied[-1] - occupied[0])
     if span < 2:
@@ -245,10 +268,7 @@ def _blank() -> ImageError:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
-    """Number of pixels at each of 256 grey levels; level ``mode`` is most frequent, counting its neighbours.
-
-    ``background`` is the grey value of that level.
-    """
+    """Pixels at each of 256 grey levels; ``mode`` is the most frequent, ``background`` its grey value."""
 
     counts: Counts
     mode: int
@@ -261,7 +281,11 @@ def _histogram(pixels: Pixels, *, white: float) -> Histogram:
     step = (white - low) / 255 or 1.0
     above = np.maximum(pixels, np.float32(low)) if low < 0 else pixels
     levels = cv2.convertScaleAbs(above, alpha=1 / step, beta=-low / step)
-    counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).reshape(-1)
+    return histogram_of(cv2.calcHist([levels], [0], None, [256], [0, 256]).reshape(-1), low=low, step=step)
+
+
+def histogram_of(counts: Counts, *, low: float, step: float) -> Histogram:
+    """The histogram with those counts of 256 levels, the first one at ``low``, ``step`` apart."""
     around = np.convolve(counts, np.ones(_SMOOTHING, np.float32), mode="same")
     mode = int((around + np.float32(1e-3) * counts).argmax())
     return Histogram(counts=counts, mode=mode, background=low + step * mode)
@@ -280,7 +304,7 @@ def to_stain(image: GreyImage, *, config: ImageConfig | None = None) -> Stain:
         if float(image.pixels.min()) == float(image.pixels.max()):
             raise _blank()
         histogram = _histogram(image.pixels, white=image.white)
-        polarity = _polarity(histogram) if config.polarity == "auto" else config.polarity
+        polarity = polarity_of(histogram) if config.polarity == "auto" else config.polarity
         if polarity == Polarity.FLUORESCENCE:
             return _brightness(image.pixels, background=histogram.background)
         return _optical_density(image, background=histogram.background)

@@ -77,6 +77,33 @@ def read_jointly(
     return JointReading(probabilities, counts[np.arange(len(types)), types].astype(np.int64))
 
 
+def read_numbers(
+    type_logits: Float[np.ndarray, "batch 4"],
+    count_logits: Float[np.ndarray, "batch counts"],
+    *,
+    temperature: float = 1.0,
+    prior_ratio: Float[np.ndarray, " 4"] | None = None,
+) -> Float64[np.ndarray, "batch counts"]:
+    """The probability of each number of chromosomes, 1 first, in the joint reading; rows sum to 1.
+
+    The type is summed over, so that instance <=> one holds here, too. Raises as ``read_jointly`` does.
+    """
+    _check(type_logits, count_logits, temperature=temperature, prior_ratio=prior_ratio)
+    log_type = _log_softmax(type_logits.astype(np.float64) / temperature)
+    if prior_ratio is not None:
+        log_type = log_type + np.log(prior_ratio.astype(np.float64))
+    log_count = _log_softmax(count_logits.astype(np.float64) / temperature)
+    least = np.minimum([1, *LEAST_COUNTS.values()], log_count.shape[1])
+    numbers = np.arange(1, log_count.shape[1] + 1)
+    allowed = numbers[None, :] >= least[:, None]
+    allowed[0] = numbers == 1
+    with np.errstate(divide="ignore"):
+        log_allowed = np.log(allowed.astype(np.float64))
+    by_type = log_type[:, :, None] + log_count[:, None, :] + log_allowed[None]
+    joint = np.exp(by_type - by_type.max(axis=(1, 2), keepdims=True)).sum(axis=1)
+    return np.asarray(joint / joint.sum(axis=1, keepdims=True))
+
+
 def _check(
     type_logits: Float[np.ndarray, "batch 4"],
     count_logits: Float[np.ndarray, "batch counts"] | None,

@@ -30,7 +30,7 @@ def read_tiff(data: bytes, *, page: int, max_pixels: float) -> Decoded:
 
     Pages are counted by following their links; no other page is looked into.
     """
-    _keep_remarks_off_the_terminal()
+    keep_remarks_off_the_terminal()
     try:
         with TiffFile(io.BytesIO(data)) as file:
             n_pages = len(file.pages)
@@ -48,7 +48,7 @@ def read_tiff(data: bytes, *, page: int, max_pixels: float) -> Decoded:
     return Decoded(decoded.samples, bit_depth=decoded.bit_depth, n_pages=n_pages, page=page)
 
 
-def _keep_remarks_off_the_terminal() -> None:
+def keep_remarks_off_the_terminal() -> None:
     """What tifffile logs goes where the program sends it, and nowhere if it says nothing."""
     logger = logging.getLogger("tifffile")
     if not logger.handlers:

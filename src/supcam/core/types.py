@@ -50,6 +50,13 @@ class Decision(StrEnum):
     REVIEW = "review"
 
 
+class Clutter(StrEnum):
+    """What an object of a whole picture is when its mere shape tells that it is no chromosome."""
+
+    NUCLEUS = "nucleus"
+    MARK = "mark"
+
+
 class Polarity(StrEnum):
     """How stain shows: dark on a bright background, or bright on a dark one."""
 
@@ -75,6 +82,15 @@ class Box:
     def width(self) -> int:
         """Columns in the box."""
         return self.right - self.left
+
+    def grown(self, by_px: int, *, within: tuple[int, int]) -> Box:
+        """The box with ``by_px`` more on each side, as far as a picture of that height and width reaches."""
+        return Box(
+            top=max(0, self.top - by_px),
+            left=max(0, self.left - by_px),
+            bottom=min(within[0], self.bottom + by_px),
+            right=min(within[1], self.right + by_px),
+        )
 
     @property
     def slices(self) -> tuple[slice, slice]:

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float32, UInt8, UInt16
 from pydantic import AfterValidator, Field, model_validator
 
 from supcam.core.config import ForegroundConfig, StageConfig
-from supcam.core.foreground import segmentation_mask, typical_stain
+from supcam.core.foreground import contact_mask, typical_stain
 from supcam.core.types import ClusterType, CompositionError, Mask, Polarity, Stain
 from supcam.data.clutter import draw_debris, draw_nucleus
 from supcam.data.composition import relation_plan
@@ -28,6 +28,8 @@ GreyPicture = UInt8[np.ndarray, "height width"]
 
 _JOIN_TRIES = 25
 _DRAWS = 12
+_MARGIN = 1.3
+"""The typical stain of a whole picture exceeds that of a cluster in it by less than this factor."""
 _SHADE_NODES = 4
 _SHADE_PX = 600
 
@@ -179,7 +181,7 @@ def draw_cluster(
     config: SynthesisConfig = DEFAULT,
     preparation: Preparation | None = None,
 ) -> DrawnCluster:
-    """``n_chromosomes`` bodies in the relation ``type``, one component at the segmentation threshold.
+    """``n_chromosomes`` bodies in the relation ``type``, one component at the contact level.
 
     A touching-overlapping cluster has at least one contact of either kind, hence three chromosomes or more.
     Raises ``CompositionError`` for a type and count that contradict each other, and when bodies of the
@@ -273,8 +275,8 @@ def _arranged(
 
 
 def _is_one_component(cluster: DrawnCluster) -> bool:
-    level = typical_stain(cluster.stain)
-    mask = segmentation_mask(cluster.stain, typical=level, config=ForegroundConfig())
+    level = _MARGIN * typical_stain(cluster.stain)
+    mask = contact_mask(cluster.stain, typical=level, config=ForegroundConfig())
     n_labels, _ = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     return bool(n_labels == 2)
 

@@ -120,6 +120,15 @@ class Calibration(StageConfig):
     chromosome_threshold: float | None = Field(
         None, ge=0, le=1, description="Chromosome probability below which an object is rejected; None: never."
     )
+    chromosome_fitted_on: tuple[str, ...] = Field(
+        (), description="Roles of the metaphases that chromosome_threshold was fitted on."
+    )
+    chromosomes_kept: float | None = Field(
+        None, ge=0, le=1, description="Share of the chromosomes there that it keeps."
+    )
+    others_rejected: float | None = Field(
+        None, ge=0, le=1, description="Share of the objects without a chromosome there that it rejects."
+    )
     max_error: float = Field(0.02, ge=0, le=1, description="Share of errors allowed among the accepted.")
     fitted_on: tuple[str, ...] = Field((), description="Roles of the data it was fitted on.")
     n_samples: int = Field(0, ge=0, description="Pictures it was fitted on.")

@@ -16,11 +16,13 @@ from supcam.measure.report_folder import cannot_write, check_report_folder, writ
 from supcam.measure.table import PredictionTable
 from supcam.pack.bundle import Model, load_model
 from supcam.pack.metaphases import (
+    CHANCES_TABLE,
     DEBRIS_TABLE,
     MetaphaseScores,
     boxed_metaphases,
     metaphase_notes,
     score_metaphases,
+    write_chances,
     write_debris,
 )
 from supcam.pack.mistakes import write_mistakes
@@ -61,11 +63,11 @@ def evaluate(
     """The evaluation of ``bundle`` on the pictures of ``manifest`` whose type or number is known.
 
     Metaphases with one box a chromosome are cut into their objects (``pack/metaphases.py``). ``output`` gets
-    ``report.json``, ``report.md``, ``predictions.csv``, four figures, for metaphases ``debris.csv``, and in
-    ``mistakes``, a folder that version control ignores, sheets of what was read wrongly. Pictures that
-    cannot be read are listed in the report and left out of its figures; the report adds the accuracy with
-    them counted as wrong. Raises ``BundleError`` and ``ManifestError`` for a bundle or manifest that cannot
-    be used, and ``SupcamError`` when ``output`` cannot be written.
+    ``report.json``, ``report.md``, ``predictions.csv``, four figures, for metaphases ``debris.csv`` and
+    ``chromosome_or_not.csv``, and in ``mistakes``, a folder that version control ignores, sheets of what was
+    read wrongly. Pictures that cannot be read are listed in the report and left out of its figures; the
+    report adds the accuracy with them counted as wrong. Raises ``BundleError`` and ``ManifestError`` for a
+    bundle or manifest that cannot be used, and ``SupcamError`` when ``output`` cannot be written.
     """
     check_report_folder(output)
     model = bundle if isinstance(bundle, Model) else load_model(bundle)
@@ -159,11 +161,14 @@ def _notes(model: Model, *, listed: Manifest, chosen: Manifest, plan: Evaluation
 
 
 def _debris(found: MetaphaseScores, *, fold: str, output: Path) -> tuple[Path, ...]:
-    """The table of objects without a chromosome; one of an earlier evaluation is taken away."""
-    path = output / DEBRIS_TABLE
+    """Tables of objects without a chromosome, and of all objects; those of an earlier evaluation go."""
+    debris, chances = output / DEBRIS_TABLE, output / CHANCES_TABLE
     try:
-        path.unlink(missing_ok=True)
-        return (write_debris(found, fold=fold, path=path),) if found.debris else ()
+        debris.unlink(missing_ok=True)
+        chances.unlink(missing_ok=True)
+        files = (write_debris(found, fold=fold, path=debris),) if found.debris else ()
+        has_any = bool(found.debris or found.objects)
+        return (*files, write_chances(found, fold=fold, path=chances)) if has_any else files
     except OSError as error:
         raise cannot_write(output, error=error) from error
 

@@ -19,6 +19,8 @@ from supcam.pack.bundle import Model
 from supcam.pack.scoring import Prepared, Progress, Scored, name_places, predict
 
 DEBRIS_TABLE = "debris.csv"
+CHANCES_TABLE = "chromosome_or_not.csv"
+CHANCES_COLUMNS = ("path", "case", "source", "fold", "n_chromosomes", "chromosome_probability")
 _COLUMNS = ("path", "case", "source", "fold", "read_as", "confidence", "chromosome_probability")
 
 
@@ -78,6 +80,21 @@ def write_debris(scores: MetaphaseScores, *, fold: str, path: Path) -> Path:
         writer = csv.writer(stream)
         writer.writerow(_COLUMNS)
         writer.writerows(_debris_rows(scores.debris, fold=fold))
+    return path
+
+
+def write_chances(scores: MetaphaseScores, *, fold: str, path: Path) -> Path:
+    """``path``, now a CSV of all objects: how many chromosomes each holds, and whether it was read as one."""
+    scored = (*scores.objects, *scores.debris)
+    names = name_places([item.sample for item in scored])
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(CHANCES_COLUMNS)
+        for item, name in zip(scored, names, strict=True):
+            chance = item.prediction.chromosome_probability
+            sample = item.sample
+            values = (name, sample.case, sample.source, fold, sample.n_chromosomes or 0)
+            writer.writerow([*values, "" if chance is None else repr(chance)])
     return path
 
 

@@ -1,0 +1,86 @@
+"""A bundle with another calibration: the same network, its card sealed anew."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from supcam.core.types import SupcamError
+from supcam.measure.rejection import Chances, Rejection, fit_rejection
+from supcam.pack.card import Calibration, CardText
+from supcam.pack.folder import BundleParts, read_calibration, read_folder, write_folder
+from supcam.pack.metaphases import CHANCES_COLUMNS, CHANCES_TABLE
+
+
+@dataclass(frozen=True, slots=True)
+class RecalibrationPlan:
+    """What changes.
+
+    ``calibration`` is a JSON as ``supcam pool`` writes it; ``None`` keeps the bundle's own. ``metaphases`` is
+    the folder of an evaluation on metaphases with boxes, from which the threshold of rejection is fitted so
+    that the share ``keep`` of all chromosomes is kept.
+    """
+
+    calibration: Path | None = None
+    metaphases: Path | None = None
+    keep: float = 0.995
+
+
+def recalibrate(bundle: Path, *, output: Path, plan: RecalibrationPlan) -> Calibration:
+    """The calibration of the new bundle in ``output``; its network is that of ``bundle``, byte for byte.
+
+    Raises ``BundleError`` for a bundle or calibration that cannot be used or an output that exists, and
+    ``SupcamError`` for an evaluation that cannot.
+    """
+    files = read_folder(bundle)
+    calibration = read_calibration(plan.calibration) if plan.calibration else files.calibration
+    if plan.metaphases:
+        rejection = fit_rejection(read_chances(plan.metaphases), keep=plan.keep)
+        calibration = with_rejection(calibration, rejection=rejection)
+    card = files.card
+    parts = BundleParts(
+        model=files.model,
+        opset=card.opset,
+        weights=card.weights,
+        probe=files.probe,
+        calibration=calibration,
+        text=CardText.model_validate({name: getattr(card, name) for name in CardText.model_fields}),
+    )
+    write_folder(output, parts=parts)
+    return calibration
+
+
+def with_rejection(calibration: Calibration, *, rejection: Rejection) -> Calibration:
+    """``calibration`` with that threshold, and what it rests on."""
+    return calibration.model_copy(
+        update={
+            "chromosome_threshold": rejection.threshold,
+            "chromosome_fitted_on": rejection.fitted_on,
+            "chromosomes_kept": rejection.chromosomes_kept,
+            "others_rejected": rejection.others_rejected,
+        }
+    )
+
+
+def read_chances(folder: Path) -> Chances:
+    """What an evaluation on metaphases wrote of its objects. Raises ``SupcamError``."""
+    path = folder / CHANCES_TABLE
+    try:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as stream:
+            rows = list(csv.DictReader(stream))
+        return Chances(
+            chances=np.array([float(row["chromosome_probability"]) for row in rows]),
+            n_chromosomes=np.array([int(row["n_chromosomes"]) for row in rows], np.int64),
+            roles=tuple(row["fold"] for row in rows),
+        )
+    except (OSError, KeyError, ValueError) as error:
+        raise SupcamError(
+            f"no table of objects ({error})",
+            expected=f"the columns {', '.join(CHANCES_COLUMNS)}, probabilities in every row",
+            remedy="name a folder that supcam evaluate wrote about metaphases with boxes, by a model with a "
+            "trained chromosome-or-not head",
+            where=path,
+        ) from error

@@ -1,0 +1,1 @@
+"""Whole metaphase pictures: objects found, typed, counted, and shown to whoever must check them."""

@@ -1,0 +1,164 @@
+"""Whole metaphase picture -> typed, counted objects, and what a person must look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from supcam.core.config import ImageConfig
+from supcam.core.crop import network_input
+from supcam.core.reading import read_numbers
+from supcam.core.types import Box, ImageError, Region
+from supcam.pack.bundle import Model, load_model, read_outputs
+from supcam.pack.folder import Outputs
+from supcam.spread.finding import WRITE_PX, Found, find_ground, find_objects
+from supcam.spread.objects import CROP_RIM_PX, UNFITTED_THRESHOLD, Chances, Judge, SpreadObject
+from supcam.spread.picture import Grey, ImageLike, OpenPicture, open_picture, preview
+from supcam.spread.result import Analysis, Quality
+
+_MOST_OBJECTS = 65_535
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """An object with the place it has in the picture's order, and the sharpness of its edge."""
+
+    order: tuple[int, ...]
+    item: SpreadObject
+    sharpness: float | None
+
+
+def analyze(image: ImageLike, *, model: Model | None = None, config: ImageConfig | None = None) -> Analysis:
+    """The objects of a whole metaphase picture, each with type, number, confidence and decision.
+
+    ``image`` is a path, or an array for ``grey_from_array``. ``model`` is the one that the package carries,
+    unless given; ``config`` holds limits and polarity for the reader. Every object is listed, those that are
+    no chromosome with the reason. Raises ``ImageError`` for a picture that cannot be read or shows nothing
+    stained.
+    """
+    reader = model or _default_model()
+    with open_picture(image, config=config or reader.image) as picture:
+        try:
+            return _analyze(picture, model=reader, name=_name(image))
+        except ImageError as error:
+            raise ImageError(
+                error.found,
+                expected=error.expected,
+                remedy=error.remedy,
+                where=error.where or ("" if isinstance(image, np.ndarray) else image),
+            ) from error
+
+
+@lru_cache(maxsize=1)
+def _default_model() -> Model:
+    return load_model(threads=1)
+
+
+def _name(image: ImageLike) -> str:
+    return "picture" if isinstance(image, np.ndarray) else Path(image).name
+
+
+def _analyze(picture: OpenPicture, *, model: Model, name: str, write_px: int = WRITE_PX) -> Analysis:
+    config = model.card.foreground
+    ground = find_ground(picture, config=config)
+    fitted = model.calibration.chromosome_threshold
+    judge = Judge(
+        width_px=ground.levels.width_px,
+        threshold=UNFITTED_THRESHOLD if fitted is None else fitted,
+        most_chromosomes=_most_chromosomes(model),
+    )
+    judged: list[_Judged] = []
+    for found in find_objects(picture, ground=ground, config=config, write_px=write_px):
+        judged += _judge_area(found, picture=picture, judge=judge, model=model)
+    if len(judged) > _MOST_OBJECTS:
+        raise ImageError(
+            f"{len(judged)} objects",
+            expected=f"at most {_MOST_OBJECTS}, the numbers of a 16-bit label picture",
+            remedy="cut the picture, or set a larger min_area_px",
+        )
+    judged.sort(key=lambda each: each.order)
+    shown, scale = preview(picture)
+    sharpness = [each.sharpness for each in judged if each.sharpness is not None and each.item.is_kept]
+    return Analysis(
+        name=name,
+        size=picture.size,
+        objects=tuple(replace(each.item, object_id=n) for n, each in enumerate(judged, start=1)),
+        preview=shown,
+        preview_scale=scale,
+        polarity=picture.polarity,
+        quality=Quality(
+            width_px=ground.levels.width_px,
+            contrast=ground.levels.typical_stain,
+            focus=float(np.median(sharpness)) if sharpness else 0.0,
+        ),
+        model=f"{model.card.name} {model.card.version}",
+        notes=picture.notes,
+    )
+
+
+def _most_chromosomes(model: Model) -> int:
+    """The number that stands for itself and more; without a number head none does."""
+    if not model.card.heads_trained.count:
+        return _MOST_OBJECTS
+    size = model.card.crop.size_px
+    return int(model.logits(np.zeros((1, 1, size, size), np.float32)).count_logits.shape[1])
+
+
+def _judge_area(found: Sequence[Found], *, picture: OpenPicture, judge: Judge, model: Model) -> list[_Judged]:
+    """What is said of the objects of one area; the model reads them in one batch."""
+    judged: list[_Judged] = []
+    asked: list[tuple[Found, Region]] = []
+    for each in found:
+        reason = judge.by_shape(each)
+        if reason is not None:
+            judged.append(_Judged(_order(each), judge.rejected(each, reason=reason), None))
+        elif each.region is not None:
+            asked.append((each, each.region))
+    if not asked:
+        return judged
+    squares = np.stack([network_input(region, config=model.card.crop) for _, region in asked])
+    outputs = model.logits(squares[:, None])
+    never = model.calibration.model_copy(update={"chromosome_threshold": None})
+    predictions = read_outputs(outputs, card=model.card, calibration=never)
+    chances = _number_chances(outputs, counts=[p.n_chromosomes for p in predictions], model=model)
+    for (each, region), prediction, numbers in zip(asked, predictions, chances, strict=True):
+        item = judge.judged(each, prediction=prediction, chances=numbers)
+        item = replace(item, crop=_crop(each.box, picture=picture))
+        judged.append(_Judged(_order(each), item, _sharpness(region)))
+    return judged
+
+
+def _order(found: Found) -> tuple[int, ...]:
+    return (*found.first, found.box.top, found.box.left, found.area_px)
+
+
+def _number_chances(outputs: Outputs, *, counts: Sequence[int], model: Model) -> list[Chances]:
+    """The chances of 1, 2, ... chromosomes; without a number head the number that was read is certain."""
+    if not model.card.heads_trained.count:
+        return [np.eye(count)[count - 1] for count in counts]
+    prior = model.calibration.prior
+    chances = read_numbers(
+        outputs.type_logits,
+        outputs.count_logits,
+        temperature=model.calibration.temperature,
+        prior_ratio=None if prior is None else np.array(prior),
+    )
+    return [np.asarray(row) for row in chances]
+
+
+def _crop(box: Box, *, picture: OpenPicture) -> Grey:
+    return picture.grey(box.grown(CROP_RIM_PX, within=picture.size)).copy()
+
+
+def _sharpness(region: Region) -> float:
+    """The steepest rise of stain along an object's edge, over two pixels, as a share of its stain."""
+    kernel = np.ones((3, 3), np.uint8)
+    jump = cv2.dilate(region.stain, kernel) - cv2.erode(region.stain, kernel)
+    edge = region.mask & (cv2.erode(region.mask.astype(np.uint8), kernel) == 0)
+    level = float(np.median(region.stain[region.mask]))
+    return float(np.median(jump[edge])) / max(level, 1e-6)

@@ -1,0 +1,160 @@
+"""What is said about each object: kept or rejected, type, number, and what a person must check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from jaxtyping import Float64
+
+from supcam.core.types import Box, Clutter, Decision, Mask, Prediction
+from supcam.spread.finding import Found
+from supcam.spread.picture import Grey
+
+REJECTED = "rejected"
+UNFITTED_THRESHOLD = 0.5
+"""Chromosome probability below which an object is rejected when the model has no threshold of its own."""
+_LEAST_AREA = 0.7
+"""Objects below this share of a squared chromosome width are specks: no single chromosome of the selection
+role is below 1.0."""
+_LEAST_STAIN = 0.5
+"""Objects fainter than this share of a chromosome's stain are haze: none of the selection role's is."""
+
+_NEAR = 2.0
+CROP_RIM_PX = 14
+"""Background kept around the picture of a single object."""
+
+Chances = Float64[np.ndarray, " _"]
+
+
+class Reason(StrEnum):
+    """Why an object is rejected, or why a person must look at it; in words, for every table and page."""
+
+    NUCLEUS = "nucleus or blot: far thicker than a chromosome"
+    MARK = "letters, a scale bar or an arrow"
+    SPECK = "speck: smaller than any chromosome"
+    FAINT = "haze: much fainter than the chromosomes"
+    TOO_LARGE = "larger than any cluster that can be read"
+    NO_CHROMOSOME = "the model sees no chromosome"
+    NEARLY_REJECTED = "it may be no chromosome"
+    NEARLY_KEPT = "rejected, but it may be a chromosome"
+    UNSURE_TYPE = "the type is not sure"
+    CUT = "cut by the border of the picture"
+    MOST = "more chromosomes than the model can count"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpreadObject:
+    """One object of a picture.
+
+    ``object_id`` is its number, from 1, and its pixels' value in the label picture. ``mask`` lies within
+    ``box``. ``prediction`` is what the model reads; ``None`` when its shape or stain told that it is no
+    chromosome, and the model was not asked. ``rejection`` says why it is rejected, ``doubts`` why a person
+    must look at it. ``number_chances`` are the probabilities of 0, 1, 2 ... chromosomes. ``crop`` is the
+    grey picture around it, for those that the model was asked about.
+    """
+
+    object_id: int
+    box: Box
+    mask: Mask
+    area_px: int
+    prediction: Prediction | None
+    rejection: Reason | None
+    doubts: tuple[Reason, ...]
+    number_chances: Chances
+    crop: Grey | None = None
+
+    @property
+    def type(self) -> str:
+        """The type's label, or ``rejected``."""
+        if self.prediction is None or self.rejection is not None:
+            return REJECTED
+        return self.prediction.type
+
+    @property
+    def crop_start(self) -> tuple[int, int]:
+        """Row and column of the box's first pixel within ``crop``."""
+        return min(CROP_RIM_PX, self.box.top), min(CROP_RIM_PX, self.box.left)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is taken for one or several chromosomes."""
+        return self.rejection is None
+
+    @property
+    def n_chromosomes(self) -> int:
+        """Its number of chromosomes; 0 when it is rejected."""
+        return self.prediction.n_chromosomes if self.prediction and self.is_kept else 0
+
+    @property
+    def decision(self) -> Decision:
+        """Review, when there is any doubt."""
+        return Decision.REVIEW if self.doubts else Decision.ACCEPT
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The rules of one model: below the chromosome probability ``threshold`` objects are rejected."""
+
+    width_px: float
+    threshold: float
+    most_chromosomes: int
+
+    def by_shape(self, found: Found) -> Reason | None:
+        """Why an object is no chromosome, as far as shape and stain tell it."""
+        if found.is_too_large:
+            return Reason.TOO_LARGE
+        if found.clutter is Clutter.NUCLEUS:
+            return Reason.NUCLEUS
+        if found.clutter is Clutter.MARK:
+            return Reason.MARK
+        if found.area_px < _LEAST_AREA * self.width_px**2:
+            return Reason.SPECK
+        return Reason.FAINT if found.stain_share < _LEAST_STAIN else None
+
+    def rejected(self, found: Found, *, reason: Reason) -> SpreadObject:
+        """An object that the model is not asked about."""
+        return _object(found, prediction=None, rejection=reason, chances=np.array([1.0]))
+
+    def judged(self, found: Found, *, prediction: Prediction, chances: Chances) -> SpreadObject:
+        """An object that the model has read; ``chances`` are those of 1, 2, ... chromosomes."""
+        chance = prediction.chromosome_probability
+        if chance is not None and chance < self.threshold:
+            doubts = (Reason.NEARLY_KEPT,) if self._is_near(chance) else ()
+            none = _object(
+                found, prediction=prediction, rejection=Reason.NO_CHROMOSOME, chances=np.array([1.0])
+            )
+            return replace(none, doubts=doubts)
+        kept = _object(found, prediction=prediction, rejection=None, chances=np.concatenate([[0.0], chances]))
+        return replace(kept, doubts=self._doubts(found, prediction=prediction))
+
+    def _is_near(self, chance: float) -> bool:
+        """Whether a chromosome probability lies within a factor ``_NEAR`` of the threshold, in odds."""
+        odds, limit = (share / max(1e-9, 1 - share) for share in (chance, self.threshold))
+        return limit / _NEAR <= odds <= limit * _NEAR
+
+    def _doubts(self, found: Found, *, prediction: Prediction) -> tuple[Reason, ...]:
+        chance = prediction.chromosome_probability
+        doubts = {
+            Reason.UNSURE_TYPE: prediction.decision is Decision.REVIEW,
+            Reason.NEARLY_REJECTED: chance is not None and self._is_near(chance),
+            Reason.CUT: found.is_cut,
+            Reason.MOST: prediction.n_chromosomes >= self.most_chromosomes,
+        }
+        return tuple(reason for reason, holds in doubts.items() if holds)
+
+
+def _object(
+    found: Found, *, prediction: Prediction | None, rejection: Reason | None, chances: Chances
+) -> SpreadObject:
+    return SpreadObject(
+        object_id=0,
+        box=found.box,
+        mask=found.mask,
+        area_px=found.area_px,
+        prediction=prediction,
+        rejection=rejection,
+        doubts=(),
+        number_chances=chances.astype(np.float64),
+    )

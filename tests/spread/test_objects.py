@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from supcam.core.types import Box, ClusterType, Clutter, Decision, Prediction, Region
+from supcam.spread.finding import Found
+from supcam.spread.objects import REJECTED, Judge, Reason
+
+JUDGE = Judge(width_px=10.0, threshold=0.2, most_chromosomes=5)
+CHANCES = np.array([0.1, 0.9])
+
+
+def found(**changes: object) -> Found:
+    mask = np.ones((10, 30), np.bool_)
+    stain = mask.astype(np.float32)
+    values: dict[str, object] = {
+        "mask": mask,
+        "box": Box(5, 5, 15, 35),
+        "area_px": 300,
+        "clutter": None,
+        "region": Region(stain=stain, mask=mask, box=Box(0, 0, 10, 30), width_px=10.0),
+        "is_cut": False,
+        "stain_share": 1.0,
+        "first": (5, 5),
+    }
+    return Found(**(values | changes))  # type: ignore[arg-type]
+
+
+def read(*, chance: float | None = 0.9, n: int = 2, decision: Decision = Decision.ACCEPT) -> Prediction:
+    return Prediction(
+        label=ClusterType.TOUCHING,
+        probabilities=(0.1, 0.7, 0.1, 0.1),
+        confidence=0.7,
+        n_chromosomes=n,
+        decision=decision,
+        chromosome_probability=chance,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"clutter": Clutter.NUCLEUS}, Reason.NUCLEUS),
+        ({"clutter": Clutter.MARK}, Reason.MARK),
+        ({"area_px": 69}, Reason.SPECK),
+        ({"area_px": 70}, None),
+        ({"stain_share": 0.49}, Reason.FAINT),
+        ({"stain_share": 0.5}, None),
+        ({"is_too_large": True, "clutter": Clutter.NUCLEUS}, Reason.TOO_LARGE),
+        ({"is_cut": True}, None),
+    ],
+)
+def test_shape_and_stain_tell_what_is_no_chromosome(
+    changes: dict[str, object], reason: Reason | None
+) -> None:
+    assert JUDGE.by_shape(found(**changes)) is reason
+
+
+def test_what_the_model_was_not_asked_about_has_no_reading() -> None:
+    item = JUDGE.rejected(found(clutter=Clutter.MARK), reason=Reason.MARK)
+    assert (item.type, item.n_chromosomes, item.is_kept) == (REJECTED, 0, False)
+    assert item.prediction is None
+    assert item.decision is Decision.ACCEPT
+    assert item.number_chances.tolist() == [1.0]
+
+
+def test_a_kept_object_has_the_model_s_type_and_number() -> None:
+    item = JUDGE.judged(found(), prediction=read(), chances=CHANCES)
+    assert (item.type, item.n_chromosomes, item.is_kept, item.doubts) == ("touching", 2, True, ())
+    assert item.decision is Decision.ACCEPT
+    assert item.number_chances.tolist() == [0.0, 0.1, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("chance", "kept", "doubts"),
+    [
+        (None, True, ()),
+        (0.9, True, ()),
+        (0.34, True, ()),
+        (0.32, True, (Reason.NEARLY_REJECTED,)),
+        (0.2, True, (Reason.NEARLY_REJECTED,)),
+        (0.19, False, (Reason.NEARLY_KEPT,)),
+        (0.12, False, (Reason.NEARLY_KEPT,)),
+        (0.10, False, ()),
+    ],
+)
+def test_the_threshold_rejects_and_what_is_near_it_is_shown(
+    chance: float | None, kept: bool, doubts: tuple[Reason, ...]
+) -> None:
+    item = JUDGE.judged(found(), prediction=read(chance=chance), chances=CHANCES)
+    assert (item.is_kept, item.doubts) == (kept, doubts)
+    if not kept:
+        assert (item.type, item.n_chromosomes, item.rejection) == (REJECTED, 0, Reason.NO_CHROMOSOME)
+        assert item.number_chances.tolist() == [1.0]
+
+
+def test_every_doubt_is_told() -> None:
+    prediction = read(decision=Decision.REVIEW, n=5)
+    item = JUDGE.judged(found(is_cut=True), prediction=prediction, chances=CHANCES)
+    assert item.doubts == (Reason.UNSURE_TYPE, Reason.CUT, Reason.MOST)
+    assert item.decision is Decision.REVIEW

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from tests.drawn_spreads import drawn, write_spread
+
+from supcam.core import large
+from supcam.core.config import ImageConfig
+from supcam.core.types import Box, ImageError, Polarity
+from supcam.spread import picture as module
+from supcam.spread.picture import LargePicture, SmallPicture, open_picture, preview
+
+CONFIG = ImageConfig()
+PART = Box(100, 50, 220, 300)
+
+
+@pytest.mark.parametrize("name", ["p.tif", "p.png"])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_large_picture_shows_what_a_small_one_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, depth: int
+) -> None:
+    grey = drawn(0).grey if depth == 8 else drawn(0).grey.astype(np.uint16) * np.uint16(256)
+    if name == "p.tif":
+        tifffile.imwrite(tmp_path / name, grey, tile=(64, 64))
+    else:
+        assert cv2.imwrite(str(tmp_path / name), grey)
+    with open_picture(tmp_path / name, config=CONFIG) as small:
+        assert isinstance(small, SmallPicture)
+        assert small.size == grey.shape
+    monkeypatch.setattr(large, "LARGE_PIXELS", 1000)
+    monkeypatch.setattr(module, "LARGE_PIXELS", 1000)
+    with open_picture(tmp_path / name, config=CONFIG) as picture:
+        assert isinstance(picture, LargePicture)
+        assert (picture.size, picture.polarity) == (small.size, small.polarity)
+        np.testing.assert_allclose(picture.stain(PART), small.stain(PART), atol=0.01)
+        inner = Box(120, 60, 130, 70)
+        np.testing.assert_allclose(picture.stain(inner), small.stain(inner), atol=0.01)
+        assert np.abs(picture.grey(PART).astype(int) - small.grey(PART)).max() <= 1
+
+
+def test_arrays_are_pictures_too() -> None:
+    with open_picture(drawn(0, polarity=Polarity.FLUORESCENCE).grey, config=CONFIG) as picture:
+        assert picture.polarity is Polarity.FLUORESCENCE
+        assert picture.grey(Box(0, 0, 5, 7)).shape == (5, 7)
+
+
+def test_large_pictures_are_shown_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ROWS", 10)
+    with open_picture(drawn(0).grey, config=CONFIG) as picture:
+        whole, scale = preview(picture)
+        assert scale == 1
+        np.testing.assert_array_equal(whole, drawn(0).grey)
+        monkeypatch.setattr(module, "PREVIEW_PX", 100)
+        small, scale = preview(picture)
+    assert (small.shape, scale) == ((90, 100), 0.25)
+    assert np.abs(small.astype(int) - cv2.resize(whole, (100, 90), interpolation=cv2.INTER_AREA)).max() <= 1
+
+
+def test_errors_name_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_spread(tmp_path / "p.png")
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(ImageError, match=r"p\.png"), open_picture(path, config=CONFIG):
+        pass
+    monkeypatch.setattr(large, "LARGE_PIXELS", 1000)
+    tifffile.imwrite(tmp_path / "f.tif", drawn(0).grey.astype(np.float32))
+    with (
+        pytest.raises(ImageError, match=r"f\.tif.*8- or 16-bit"),
+        open_picture(tmp_path / "f.tif", config=CONFIG),
+    ):
+        pass
