@@ -19,7 +19,7 @@ def picture(depth: int = 8) -> np.ndarray:
     rng = np.random.default_rng(0)
     smooth = cv2.GaussianBlur(rng.random(SIZE, dtype=np.float32), (0, 0), 4)
     share = (smooth - smooth.min()) / (smooth.max() - smooth.min())
-    return (share * (2**depth - 1)).astype(np.uint8 if depth == 8 else np.uint16)
+    return np.asarray(share * (2**depth - 1), dtype=np.uint8 if depth == 8 else np.uint16)
 
 
 def rows_of(path: Path) -> np.ndarray:

@@ -97,6 +97,7 @@ def test_a_blank_picture_is_refused() -> None:
 
 def test_levels_of_a_large_picture_come_from_its_fullest_areas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "WRITE_PX", 360)
+    monkeypatch.setattr(finding, "WHOLE_PIXELS", 360 * 400)
     small = drawn(1).stain
     large = np.zeros((1440, 1600), np.float32)
     large[720:1080, 800:1200] = small

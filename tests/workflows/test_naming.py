@@ -16,7 +16,7 @@ def named(cases: str = "", *, pseudonymise: bool = False) -> Names:
 
 def test_every_picture_has_a_stem_of_its_own() -> None:
     stems = [named().stems[name] for name in PATHS]
-    assert stems == ["a_x1", "x2", "b_x1", "b_x1_2", "B_X1_2"]
+    assert stems == ["a_x1", "x2", "b_x1", "b_x1_2", "B_X1_3"]
     assert len({stem.casefold() for stem in stems}) == len(PATHS)
     assert named().shown == {name: name for name in PATHS}
 
@@ -46,7 +46,7 @@ def test_a_table_names_the_cases_by_path_or_file_name(tmp_path: Path) -> None:
     table.write_text("image,case\na/x1.png,one\nx2.png,two\nb/x1.tif,one\nb/x1.png,three\nB_X1.png,two\n")
     assert [named(str(table)).cases[name] for name in PATHS] == ["one", "two", "one", "three", "two"]
     table.write_text("image,case\na/x1.png,one\n")
-    with pytest.raises(ManifestError, match="no case for 4 pictures, the first of them 'a/x2.png'"):
+    with pytest.raises(ManifestError, match=r"no case for 4 pictures, the first of them 'a/x2\.png'"):
         named(str(table))
 
 
@@ -54,10 +54,4 @@ def test_pseudonyms_tell_nothing_but_the_order() -> None:
     names = named("parent", pseudonymise=True)
     assert [names.shown[name] for name in PATHS] == [f"picture-00{n}" for n in range(1, 6)]
     assert names.stems == names.shown
-    assert [names.cases[name] for name in PATHS] == [
-        "case-001",
-        "case-001",
-        "case-002",
-        "case-002",
-        "case-003",
-    ]
+    assert [names.cases[name] for name in PATHS] == [f"case-00{n}" for n in (1, 1, 2, 2, 3)]

@@ -19,13 +19,15 @@ from supcam.core.crop import RIM_SHARE, cut_region
 from supcam.core.foreground import Components, Levels, Piece, find_components, find_levels, split
 from supcam.core.types import Box, Clutter, ImageError, Mask, Region, Stain
 
-WRITE_PX, MARGIN_PX = 2048, 384
+WRITE_PX, MARGIN_PX = 1536, 320
 """Side of a write area, and how much wider a read area is on each side at first."""
 _WIDEST_PX = 6000
 """An object that does not fit into a read area of this side is no chromosome and no cluster."""
-_ROWS = 1024
+_ROWS = 512
+WHOLE_PIXELS = 9_000_000
+"""Stain and width of a chromosome come from the whole of a picture of up to so many pixels."""
 _LEVEL_AREAS = 6
-"""Stain and width of a chromosome come from this many areas, those with most in them."""
+"""In larger ones they come from this many areas, those with most in them."""
 
 
 class StainSource(Protocol):
@@ -102,7 +104,7 @@ def find_ground(source: StainSource, *, config: ForegroundConfig) -> Ground:
         try:
             found.append(find_levels(flat_stain(source, box, background=background), config=config))
         except ImageError:
-            if height * width <= WRITE_PX**2:
+            if height * width <= WHOLE_PIXELS:
                 raise
     if not found:
         raise ImageError("no stained object", expected="at least one chromosome", remedy="leave it out")
@@ -143,7 +145,7 @@ def _areas(size: tuple[int, int], *, side: int) -> list[Box]:
 
 def _fullest(above: Stain, *, size: tuple[int, int]) -> list[Box]:
     """The areas in which most stands out, in reading order; the whole of a small picture."""
-    if size[0] * size[1] <= WRITE_PX**2:
+    if size[0] * size[1] <= WHOLE_PIXELS:
         return [Box(0, 0, *size)]
     level = 0.5 * float(np.quantile(above, 0.995))
     areas = _areas(size, side=WRITE_PX)
