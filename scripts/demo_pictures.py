@@ -1,4 +1,4 @@
-"""The pictures of the demonstration: ``draw`` the clusters, then ``show`` what was read in them."""
+"""The pictures of the demonstration: ``draw`` a metaphase and clusters, ``show`` what was read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from supcam import ClusterType
-from supcam.data.synthesis import draw_cluster, to_grey
+from supcam.data.synthesis import SynthesisConfig, draw_cluster, draw_metaphase, to_grey
 
 SEED = 7
 BORDER_PX = 16
@@ -29,7 +29,8 @@ CLUSTERS = (
 
 
 def draw(folder: Path) -> None:
-    """Writes ``crops/<number>-<type>-<count>.png``, one drawn cluster each."""
+    """Writes ``metaphase.png``, and ``crops/<number>-<type>-<count>.png``, one drawn cluster each."""
+    metaphase = draw_metaphase(np.random.default_rng([SEED, 3]), config=SynthesisConfig(n_nuclei=(1, 1)))
     crops = folder / "crops"
     crops.mkdir(parents=True, exist_ok=True)
     for number, (kind, count) in enumerate(CLUSTERS, 1):
@@ -37,11 +38,22 @@ def draw(folder: Path) -> None:
         cluster = draw_cluster(rng, type=kind, n_chromosomes=count)
         grey = to_grey(np.pad(cluster.stain, BORDER_PX), rng=rng)
         Image.fromarray(grey).save(crops / f"{number}-{kind.label}-{count}.png")
+    Image.fromarray(metaphase.grey).save(folder / "metaphase.png")
+    print(f"a drawn metaphase of {metaphase.n_chromosomes} chromosomes: {folder / 'metaphase.png'}")
     print(f"{len(CLUSTERS)} drawn clusters in {crops}")
 
 
 def show(folder: Path) -> None:
-    """Prints ``predictions.csv`` and writes ``sheet.png``: every crop, what was drawn and what was read."""
+    """Prints what was found in the metaphase and read in the crops; ``sheet.png`` shows every crop."""
+    with (folder / "analysis" / "images.csv").open(newline="", encoding="utf-8") as table:
+        for row in csv.DictReader(table):
+            print(
+                f"{row['n_chromosomes']} chromosomes ({row['n_chromosomes_low']} to "
+                f"{row['n_chromosomes_high']}) in {row['n_objects']} objects of the metaphase, "
+                f"{row['n_rejected']} rejected, decision: {row['decision']}"
+            )
+    print(f"its overlay: {folder / 'analysis' / 'overlays' / 'metaphase.png'}")
+    print(f"its page, for any browser: {folder / 'analysis' / 'report' / 'index.html'}")
     with (folder / "predictions.csv").open(newline="", encoding="utf-8") as table:
         rows = sorted(csv.DictReader(table), key=lambda row: row["path"])
     for row in rows:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from supcam.core.types import ClusterType
 from supcam.spread.objects import REJECTED, SpreadObject
 from supcam.spread.picture import Grey
 
@@ -40,8 +41,8 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 def draw_overlay(grey: Grey, *, objects: Sequence[SpreadObject], scale: float = 1.0) -> Picture:
     """``grey`` in colour with the outline, letter and number of every object, in red, green and blue.
 
-    Rejected objects are grey with thin lines; what needs a look has a second, orange line and a question
-    mark.
+    Single chromosomes without doubt have no letter, rejected objects are grey with thin lines; what needs a
+    look has a second, orange line and a question mark.
     """
     picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     for item in objects:
@@ -51,7 +52,7 @@ def draw_overlay(grey: Grey, *, objects: Sequence[SpreadObject], scale: float = 
         thickness, kind = (2, cv2.LINE_AA) if item.is_kept else (1, cv2.LINE_8)
         cv2.drawContours(picture, lines, -1, COLOURS[item.type], thickness, kind)
     for item in objects:
-        if item.is_kept or item.doubts:
+        if item.doubts or (item.is_kept and item.type != ClusterType.INSTANCE.label):
             _write(picture, item=item, scale=scale)
     return picture
 

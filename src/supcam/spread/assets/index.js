@@ -1,7 +1,7 @@
 "use strict";
 function filter() {
   const only = document.getElementById("review").checked;
-  for (const card of document.querySelectorAll(".cards li")) {
+  for (const card of document.querySelectorAll(".cards > li")) {
     card.hidden = only && card.dataset.decision !== "review";
   }
 }
