@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from supcam.data.clutter import draw_debris, draw_nucleus
+from supcam.data.clutter import draw_debris, draw_fibre, draw_nucleus
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -27,6 +27,18 @@ def test_debris_is_small_and_stays_on_its_canvas(seed: int) -> None:
     assert 4 <= debris.mask.sum() < 500
     assert not debris.mask[[0, -1]].any()
     assert not debris.mask[:, [0, -1]].any()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_fibre_is_thin_long_and_in_one_piece(seed: int) -> None:
+    fibre = draw_fibre(np.random.default_rng(seed), length_px=60, width_px=2, stain_level=0.7)
+    n_labels, _ = cv2.connectedComponents(fibre.mask.astype(np.uint8), connectivity=8)
+    assert n_labels == 2
+    assert 60 <= fibre.mask.sum() <= 4 * 60
+    assert cv2.distanceTransform(fibre.mask.astype(np.uint8), cv2.DIST_L2, 3).max() <= 2.5
+    assert not fibre.mask[[0, -1]].any()
+    assert not fibre.mask[:, [0, -1]].any()
+    assert 0.2 < fibre.stain.max() <= 0.71
 
 
 def test_same_seed_draws_the_same() -> None:

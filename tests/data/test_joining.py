@@ -102,3 +102,17 @@ def test_stains_add_by_the_share_that_is_asked_for() -> None:
         stain = added_stains(laid, share=share)
         assert stain[both] == pytest.approx(1 + share)
         assert stain[stacked_masks(laid).any(axis=0) & ~both] == pytest.approx(1.0)
+
+
+def test_without_a_relation_some_contact_is_made_and_none_is_doubtful() -> None:
+    rng = np.random.default_rng(5)
+    laid = [joined_to(None, relation=ClusterType.TOUCHING, rng=rng)]
+    while len(laid) < 5:
+        sketch = sketch_chromosome(rng, preparation=PREPARATION, length_px=rng.uniform(35, 120))
+        body = join(laid, sketch, relation=None, closeness=CLOSENESS, rng=rng)
+        if body is None:
+            continue
+        contacts = [relation_of(one, body, closeness=CLOSENESS) for one in laid]
+        assert None not in contacts
+        assert set(contacts) != {ClusterType.INSTANCE}
+        laid.append(body)

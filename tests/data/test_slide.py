@@ -47,6 +47,21 @@ def test_nucleus_may_be_cut_by_the_border_and_its_box_is_cut_with_it() -> None:
     assert min(widths) < 60
 
 
+def test_labels_number_the_objects_and_keep_their_chromosomes_names(rng: np.random.Generator) -> None:
+    slide = Slide((120, 160), clearance_px=5)
+    assert not slide.labels().any()
+    plain = block(ObjectKind.CHROMOSOMES, side=20)
+    for name in ("7", "X"):
+        element = Element(plain.kind, plain.stain, plain.masks, type=plain.type, chromosomes=(name,))
+        slide.lay(element, rng=rng)
+    slide.lay(block(ObjectKind.DEBRIS, side=6), rng=rng)
+    labels = slide.labels()
+    assert [one.chromosomes for one in slide.objects] == [("7",), ("X",), ()]
+    assert np.bincount(labels.ravel())[1:].tolist() == [400, 400, 36]
+    for number, one in enumerate(slide.objects, 1):
+        assert np.array_equal(labels[one.box.slices] == number, one.masks[0])
+
+
 def test_full_slide_says_so(rng: np.random.Generator) -> None:
     slide = Slide((64, 64), clearance_px=5)
     slide.lay(block(ObjectKind.CHROMOSOMES, side=50), rng=rng)

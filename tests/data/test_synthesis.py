@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from supcam.core.config import ForegroundConfig
 from supcam.core.foreground import find_foreground
 from supcam.core.types import ClusterType, CompositionError, Polarity
-from supcam.data import synthesis
+from supcam.data import arrangement
 from supcam.data.slide import ObjectKind
 from supcam.data.synthesis import (
     DrawnCluster,
@@ -112,7 +112,7 @@ def test_contradiction_of_type_and_count_is_refused(
 def test_arrangement_that_is_not_found_is_reported(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(synthesis, "_JOIN_TRIES", 0)
+    monkeypatch.setattr(arrangement, "_JOIN_TRIES", 0)
     with pytest.raises(CompositionError, match="no overlapping cluster of 3"):
         draw_cluster(rng, type=ClusterType.OVERLAPPING, n_chromosomes=3)
 

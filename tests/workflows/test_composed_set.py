@@ -160,6 +160,12 @@ def test_sheet_shows_all_samples_in_order_of_type(tmp_path: Path, n: int) -> Non
     assert captions.min() < 60
 
 
+def test_png_keeps_sixteen_bits() -> None:
+    deep = np.arange(600, dtype=np.uint16).reshape(20, 30) * 100
+    back = cv2.imdecode(np.frombuffer(encode_png(deep), np.uint8), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(back, deep)
+
+
 def test_sheet_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     with only(tmp_path), pytest.raises(SupcamError, match="cannot be written"):
         write_sheet([sample()], path=tmp_path / "nowhere" / "sheet.png")

@@ -21,6 +21,16 @@ def test_folder_appears_when_it_is_kept(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
+def test_files_grow_at_their_end(tmp_path: Path) -> None:
+    with NewFolder(tmp_path / "new") as folder:
+        for line in ("one\n", "two\n"):
+            folder.append("lines.txt", line)
+        with pytest.raises(SupcamError, match="cannot be written"):
+            folder.append("no/such/folder.txt", "x")
+        folder.keep()
+    assert (tmp_path / "new" / "lines.txt").read_text() == "one\ntwo\n"
+
+
 def test_what_is_not_kept_leaves_nothing(tmp_path: Path) -> None:
     with NewFolder(tmp_path / "new") as folder:
         folder.write("file.txt", b"content")

@@ -15,6 +15,7 @@ Score a model       supcam evaluate MODEL labels.csv --role report --output scor
 Pool several folds  supcam pool scores/fold1 scores/fold2 --output scores/pooled
 Harvest crops       supcam harvest slides/annotations --output harvested
 Compose clusters    supcam compose --drawn --sheet sheet.png
+Draw metaphases     supcam synth --output synthetic --karyotype 47,XY,+21
 Train one           supcam train recipe.toml --output runs/first
 One step of it      supcam pretrain, supcam finetune
 Pack a trained one  supcam export runs/first/checkpoints/last.ckpt --output my-model
@@ -44,6 +45,7 @@ for _command in (
     using.classify,
     making.harvest,
     making.compose,
+    making.synth,
     training.train,
     training.pretrain,
     training.finetune,

@@ -3,7 +3,7 @@
 # A command pays for its own imports and for no others; a backspace in a help text keeps its lines apart.
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -106,3 +106,64 @@ def harvest(
         )
         with watched() as listener:
             say(run(plan, listener=listener).told())
+
+
+def synth(
+    *,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="New folder: a data set; never overwritten.")
+    ] = None,
+    sheet: Annotated[Path | None, typer.Option(help="PNG to write: a sheet of drawn objects.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, max=1_000_000, help="Metaphases to draw.")] = 20,
+    seed: options.SeedOption = 0,
+    laboratory: Annotated[
+        str, typer.Option(help="Number of a virtual laboratory, or all: 20 of them take turns.")
+    ] = "all",
+    karyotype: Annotated[
+        str, typer.Option(help="Such as 47,XY,+21 [default: 46,XX or 46,XY, each as often]")
+    ] = "",
+    contacts: Annotated[
+        str,
+        typer.Option(
+            help="Shares of the chromosomes by what they lie in: instance, touching, overlapping, "
+            "touching_overlapping, heap; such as instance=3,touching=1."
+        ),
+    ] = "",
+    size: Annotated[
+        tuple[int, int] | None, typer.Option(help="Width and height in pixels [default: the laboratory's]")
+    ] = None,
+    format: Annotated[  # noqa: A002 - the word that users know
+        Literal["png", "tiff"], typer.Option(help="Pictures of 8 bits, or of 16.")
+    ] = "png",
+    config: Annotated[
+        Path | None, typer.Option(help="TOML with [metaphase], and [laboratory] for one of one's own.")
+    ] = None,
+) -> None:
+    """Drawn metaphases of known karyotype, with masks, types and counts of everything.
+
+    \b
+    supcam synth --output synthetic --n 40 --karyotype 47,XY,+21
+    supcam synth --sheet sheet.png --laboratory 4 --contacts instance=2,touching=1,heap=1
+
+    Chromosomes have the lengths, arms and bands of the human ideogram, and look as in the slides of a virtual
+    laboratory. The data set has images/, labels/ (16-bit, pixel = object_id), annotations/ (Pascal VOC),
+    coco.json (24 classes, one mask a chromosome), objects.json (types), images.csv, objects.csv,
+    chromosomes.csv and config.json. Same seed, same pictures.
+    """
+    with plain_errors():
+        from supcam.workflows.synth import SynthPlan, asked_of, read_synth_config
+        from supcam.workflows.synth import synth as run
+
+        asked = asked_of(karyotype=karyotype, contacts=contacts, size=size, picture_format=format)
+        plan = SynthPlan(
+            n=n,
+            seed=seed,
+            laboratory=laboratory,
+            sheet=sheet,
+            output=output,
+            picture_format=format,
+            config=read_synth_config(config, asked=asked),
+        )
+        with watched() as listener:
+            summary = run(plan, listener=listener)
+        say(summary.told())

@@ -49,6 +49,23 @@ def draw_debris(rng: np.random.Generator, *, size_px: float, stain_level: float)
     return DrawnClutter(stain=stain, mask=grains)
 
 
+def draw_fibre(
+    rng: np.random.Generator, *, length_px: float, width_px: float, stain_level: float
+) -> DrawnClutter:
+    """A thin dark fibre, bent at random."""
+    n_points = 24
+    turns = np.cumsum(rng.normal(0, 0.35, n_points)) + rng.uniform(0, 2 * np.pi)
+    steps = length_px / n_points * np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    line = np.cumsum(steps, axis=0)
+    line += 8 + width_px - line.min(axis=0)
+    width, height = (np.ceil(line.max(axis=0)) + 8 + width_px).astype(int)
+    canvas = np.zeros((int(height), int(width)), np.uint8)
+    thickness = max(1, round(width_px))
+    cv2.polylines(canvas, [np.rint(line).astype(np.int32)], isClosed=False, color=1, thickness=thickness)
+    stain = cv2.GaussianBlur(canvas.astype(np.float32), (0, 0), 0.8) * np.float32(stain_level)
+    return DrawnClutter(stain=stain, mask=canvas.astype(np.bool_))
+
+
 def _outline(rng: np.random.Generator, *, unevenness: float) -> np.ndarray:
     """Radii around a body at equal angles: 1 with a few slow waves."""
     angles = np.linspace(0, 2 * np.pi, 96, endpoint=False)

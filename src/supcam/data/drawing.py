@@ -1,6 +1,7 @@
 """One drawn chromosome: a bent centre line, bands across it, two chromatids, blurred stain, exact mask.
 
-A model of how G-banded chromosomes look, not of which is which: lengths, arms and bands are random.
+A model of how G-banded chromosomes look. Here their lengths, arms and bands are random and of no type;
+``supcam.data.typed_sketch`` sketches the 24 human types.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ Line = Float64[np.ndarray, "points 2"]
 Profile = Float64[np.ndarray, " steps"]
 
 _POINT_PX = 3.0
-_STEP_PX = 0.5
+STEP_PX = 0.5
+"""A sketch says how wide and how dark it is at steps of this length along its line."""
 _MARGIN_PX = 6
-_GRAIN = 0.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Preparation:
     ``stain_level`` is the stain of a dark band; ``band_contrast`` how much lighter a light band is (share of
     it); ``chromatid_split`` how clearly the gap between the chromatids shows (0..1); ``blur_px`` a standard
     deviation; ``bend_rad`` the usual turn of a long chromosome from end to end;
-    ``roughness`` how ragged outline and bands are, as a share of the width.
+    ``roughness`` how ragged outline and bands are, as a share of the width; ``grain`` how uneven the stain is
+    within a band, as a share of it.
     """
 
     width_px: float
@@ -40,6 +42,7 @@ class Preparation:
     blur_px: float
     bend_rad: float
     roughness: float
+    grain: float = 0.10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,18 +50,19 @@ class Sketch:
     """A chromosome before it is drawn: it can still be turned, and is laid down by its ``line``.
 
     ``half_width_px`` and the rows of ``bands`` (0 light .. 1 dark, one row for each chromatid) are given
-    every half pixel along the line.
+    every half pixel along the line. ``bow`` is how far bands curve at the edges, in widths.
     """
 
     line: Line
     half_width_px: Profile
     bands: Float64[np.ndarray, "2 steps"]
     preparation: Preparation
+    bow: float = 0.10
 
     @property
     def length_px(self) -> float:
         """Length along the centre line."""
-        return (self.half_width_px.size - 1) * _STEP_PX
+        return (self.half_width_px.size - 1) * STEP_PX
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,16 +88,54 @@ def tangents_of(line: Line) -> Line:
 
 def sketch_chromosome(rng: np.random.Generator, *, preparation: Preparation, length_px: float) -> Sketch:
     """A chromosome of ``length_px`` in any direction, with random bends, bands and centromere."""
-    steps = max(8, round(length_px / _STEP_PX)) + 1
+    steps = max(8, round(length_px / STEP_PX)) + 1
     centromere_px = float(rng.uniform(0.16, 0.5)) * length_px
-    along = np.arange(steps) * _STEP_PX
-    half_width = _half_width(along, centromere_px=centromere_px, preparation=preparation, rng=rng)
+    along = np.arange(steps) * STEP_PX
+    half_width_px = half_width(along, centromere_px=centromere_px, preparation=preparation, rng=rng)
     return Sketch(
-        line=_bent_line(along, centromere_px=centromere_px, preparation=preparation, rng=rng),
-        half_width_px=half_width,
+        line=bent_line(along, centromere_px=centromere_px, preparation=preparation, rng=rng),
+        half_width_px=half_width_px,
         bands=_bands(along, width_px=preparation.width_px, rng=rng),
         preparation=preparation,
     )
+
+
+def half_width(
+    along: Profile,
+    *,
+    centromere_px: float,
+    preparation: Preparation,
+    rng: np.random.Generator,
+    waist: float = 1.0,
+) -> Profile:
+    """Half the width at each step: blunt round ends, a waist at the centromere, a little unevenness.
+
+    The waist takes off 0.12 to 0.38 of the width, times ``waist``.
+    """
+    half = 0.5 * preparation.width_px
+    drawn_in = waist * rng.uniform(0.12, 0.38) * np.exp(-0.5 * ((along - centromere_px) / (0.5 * half)) ** 2)
+    uneven = 1 + 0.05 * np.sin(along / (half * rng.uniform(0.5, 0.9)) + rng.uniform(0, 2 * np.pi))
+    from_end = np.minimum(along, along[-1] - along) / (0.8 * half)
+    ends = (1 - np.clip(1 - from_end, 0, 1) ** 2.2) ** 0.45
+    return np.asarray(half * (1 - drawn_in) * uneven * ends)
+
+
+def bent_line(
+    along: Profile, *, centromere_px: float, preparation: Preparation, rng: np.random.Generator
+) -> Line:
+    """A smooth line of the given length, with a first direction of its own, that keeps clear of itself."""
+    length, width = float(along[-1]), preparation.width_px
+    points = np.linspace(0, length, max(4, round(length / _POINT_PX)) + 1)
+    turn = _turns(points, centromere_px=centromere_px, width_px=width, rng=rng) * preparation.bend_rad
+    turn *= min(1.0, length / (6 * width))
+    sharpest = float(np.abs(np.gradient(turn, points)).max()) * 0.5 * width
+    turn *= min(1.0, 0.75 / max(sharpest, 1e-9))
+    first = rng.uniform(0, 2 * np.pi)
+    line = _walk(first + turn, step_px=float(points[1]))
+    while _meets_itself(line, step_px=float(points[1]), width_px=width):
+        turn = 0.7 * turn
+        line = _walk(first + turn, step_px=float(points[1]))
+    return line
 
 
 def turned(sketch: Sketch, *, angle_rad: float) -> Sketch:
@@ -113,10 +155,11 @@ def ink(sketch: Sketch, *, rng: np.random.Generator) -> DrawnChromosome:
     stain, mask = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
     rows, columns = near.T
     mask[rows, columns] = np.abs(place.across) < half
-    grain = 1 + _GRAIN * mottle(rng, shape=shape, size_px=0.2 * sketch.preparation.width_px)[rows, columns]
+    look = sketch.preparation
+    grain = 1 + look.grain * mottle(rng, shape=shape, size_px=0.2 * look.width_px)[rows, columns]
     stain[rows, columns] = grain * _stain_at(place, half, sketch=sketch)
     return DrawnChromosome(
-        stain=cv2.GaussianBlur(stain, (0, 0), sketch.preparation.blur_px),
+        stain=cv2.GaussianBlur(stain, (0, 0), look.blur_px),
         mask=mask,
         line=line,
         width_px=2 * float(np.median(sketch.half_width_px)),
@@ -155,42 +198,12 @@ def _on_canvas(sketch: Sketch, *, rng: np.random.Generator) -> tuple[Line, tuple
 
 
 def _along(sketch: Sketch) -> Profile:
-    return np.arange(sketch.half_width_px.size) * _STEP_PX
+    return np.arange(sketch.half_width_px.size) * STEP_PX
 
 
 def _reach(sketch: Sketch) -> int:
     """Pixels around the line that a drawing needs: half a body and its blur."""
     return int(np.ceil(float(sketch.half_width_px.max()))) + _MARGIN_PX
-
-
-def _half_width(
-    along: Profile, *, centromere_px: float, preparation: Preparation, rng: np.random.Generator
-) -> Profile:
-    """Half the width at each step: blunt round ends, a waist at the centromere, a little unevenness."""
-    half = 0.5 * preparation.width_px
-    waist = rng.uniform(0.12, 0.38) * np.exp(-0.5 * ((along - centromere_px) / (0.5 * half)) ** 2)
-    uneven = 1 + 0.05 * np.sin(along / (half * rng.uniform(0.5, 0.9)) + rng.uniform(0, 2 * np.pi))
-    from_end = np.minimum(along, along[-1] - along) / (0.8 * half)
-    ends = (1 - np.clip(1 - from_end, 0, 1) ** 2.2) ** 0.45
-    return np.asarray(half * (1 - waist) * uneven * ends)
-
-
-def _bent_line(
-    along: Profile, *, centromere_px: float, preparation: Preparation, rng: np.random.Generator
-) -> Line:
-    """A smooth line of the given length, with a first direction of its own, that keeps clear of itself."""
-    length, width = float(along[-1]), preparation.width_px
-    points = np.linspace(0, length, max(4, round(length / _POINT_PX)) + 1)
-    turn = _turns(points, centromere_px=centromere_px, width_px=width, rng=rng) * preparation.bend_rad
-    turn *= min(1.0, length / (6 * width))
-    sharpest = float(np.abs(np.gradient(turn, points)).max()) * 0.5 * width
-    turn *= min(1.0, 0.75 / max(sharpest, 1e-9))
-    first = rng.uniform(0, 2 * np.pi)
-    line = _walk(first + turn, step_px=float(points[1]))
-    while _meets_itself(line, step_px=float(points[1]), width_px=width):
-        turn = 0.7 * turn
-        line = _walk(first + turn, step_px=float(points[1]))
-    return line
 
 
 def _turns(points: Profile, *, centromere_px: float, width_px: float, rng: np.random.Generator) -> Profile:
@@ -276,7 +289,7 @@ def _stain_at(place: _Place, half: Profile, *, sketch: Sketch) -> Float32[np.nda
     """The stain of each pixel before blur and grain: its band, its chromatid, and 0 beyond the edge."""
     look = sketch.preparation
     across = place.across / np.maximum(half, 0.5)
-    curved = place.band + 0.10 * look.width_px * np.minimum(across**2, 1)
+    curved = place.band + sketch.bow * look.width_px * np.minimum(across**2, 1)
     left, right = (np.interp(curved, _along(sketch), row) for row in sketch.bands)
     dark = np.where(across < 0, left, right)
     shade = 1 - look.band_contrast * (1 - dark)

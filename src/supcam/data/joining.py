@@ -84,13 +84,17 @@ def join(
     laid: Sequence[Laid],
     sketch: Sketch,
     *,
-    relation: ClusterType,
+    relation: ClusterType | None,
     closeness: Closeness,
     rng: np.random.Generator,
 ) -> Laid | None:
-    """``sketch`` drawn in ``relation`` to one of ``laid``, in no other to any; None when it failed."""
+    """``sketch`` drawn in ``relation`` to one of ``laid``, in no other to any; None when it failed.
+
+    With no ``relation`` it may touch and overlap as many of ``laid`` as it happens to, but one at least.
+    """
     partner = laid[int(rng.integers(len(laid)))]
-    if relation is ClusterType.OVERLAPPING:
+    lies_across = rng.random() < 0.5 if relation is None else relation is ClusterType.OVERLAPPING
+    if lies_across:
         candidate = _laid_across(partner, sketch, rng=rng)
     else:
         candidate = _slid_against(partner, sketch, closeness=closeness, rng=rng)
@@ -100,7 +104,8 @@ def join(
         if found is None:
             return None
         bits = bits | found
-    return candidate if bits is relation else None
+    fits = bits is relation if relation is not None else bits is not ClusterType.INSTANCE
+    return candidate if fits else None
 
 
 def added_stains(laid: Sequence[Laid], *, share: float) -> Stain:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt16
 
 from supcam.core.crop import mask_box
 from supcam.core.foreground import grown
@@ -31,12 +31,17 @@ _LEAST_SHARE = {ObjectKind.CHROMOSOMES: 1.0, ObjectKind.NUCLEUS: 0.55, ObjectKin
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Element:
-    """Something to be laid out: its stain, one mask a body, and what it is (``type`` None: no chromosome)."""
+    """Something to be laid out: its stain, one mask a body, and what it is (``type`` None: no chromosome).
+
+    ``chromosomes`` names the types of the bodies (1 ... 22, X, Y), in the order of their masks, where they
+    have such.
+    """
 
     kind: ObjectKind
     stain: Stain
     masks: Masks
     type: ClusterType | None = None
+    chromosomes: tuple[str, ...] = ()
 
     @property
     def n_chromosomes(self) -> int:
@@ -46,13 +51,17 @@ class Element:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DrawnObject:
-    """One object of a metaphase: ``masks`` holds its bodies, cut to ``box``, which lies in the picture."""
+    """One object of a metaphase: ``masks`` holds its bodies, cut to ``box``, which lies in the picture.
+
+    ``chromosomes`` are the types of the bodies, if they have any.
+    """
 
     kind: ObjectKind
     type: ClusterType | None
     n_chromosomes: int
     box: Box
     masks: Masks
+    chromosomes: tuple[str, ...] = ()
 
 
 class Slide:
@@ -88,6 +97,13 @@ class Slide:
             expected="room for every object",
             remedy="ask for a larger picture, fewer objects or a smaller clearance",
         )
+
+    def labels(self) -> UInt16[np.ndarray, "height width"]:
+        """0 for background and k + 1 on the bodies of ``objects[k]``."""
+        labels = np.zeros(self.stain.shape, np.uint16)
+        for number, one in enumerate(self.objects, 1):
+            labels[one.box.slices][one.masks.any(axis=0)] = number
+        return labels
 
     def _random_place(self, element: Element, *, spread: float, rng: np.random.Generator) -> tuple[int, int]:
         """A first pixel for ``element``: of chromosomes within the picture, of others near its border too."""
@@ -149,4 +165,5 @@ def _placed(element: Element, masks: Masks, seen: _Seen) -> DrawnObject:
         n_chromosomes=element.n_chromosomes,
         box=Box(top=box.top + top, left=box.left + left, bottom=box.bottom + top, right=box.right + left),
         masks=masks[:, *box.slices],
+        chromosomes=element.chromosomes,
     )

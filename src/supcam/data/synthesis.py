@@ -10,28 +10,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Self
 
-import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8, UInt16
+from jaxtyping import Bool, UInt8, UInt16
 from pydantic import AfterValidator, Field, model_validator
 
-from supcam.core.config import ForegroundConfig, StageConfig
-from supcam.core.foreground import contact_mask, typical_stain
+from supcam.core.config import StageConfig
 from supcam.core.types import ClusterType, CompositionError, Mask, Polarity, Stain
+from supcam.data.arrangement import arrange, is_one_component
+from supcam.data.camera import slow_waves, soft_noise
 from supcam.data.clutter import draw_debris, draw_nucleus
 from supcam.data.composition import relation_plan
-from supcam.data.drawing import DrawnChromosome, Preparation, ink, sketch_chromosome
-from supcam.data.joining import Closeness, Laid, added_stains, join, lay, stacked_masks
+from supcam.data.drawing import DrawnChromosome, Preparation, Sketch, ink, sketch_chromosome
+from supcam.data.joining import Closeness, Laid, added_stains, stacked_masks
 from supcam.data.slide import DrawnObject, Element, ObjectKind, Slide
 
 GreyPicture = UInt8[np.ndarray, "height width"]
 
-_JOIN_TRIES = 25
 _DRAWS = 12
-_MARGIN = 1.3
+_RESERVE = 1.3
 """The typical stain of a whole picture exceeds that of a cluster in it by less than this factor."""
-_SHADE_NODES = 4
-_SHADE_PX = 600
 
 
 def _rising(values: tuple[float, float]) -> tuple[float, float]:
@@ -201,7 +198,7 @@ def draw_cluster(
             n_chromosomes=n_chromosomes,
             width_px=float(np.median([one.drawn.width_px for one in laid])),
         )
-        if _is_one_component(cluster):
+        if is_one_component(cluster.stain, reserve=_RESERVE):
             return cluster
     raise CompositionError(
         f"no {type.label} cluster of {n_chromosomes} in {_DRAWS} draws",
@@ -224,7 +221,7 @@ def draw_metaphase(rng: np.random.Generator, *, config: SynthesisConfig = DEFAUL
     return DrawnMetaphase(
         grey=to_grey(slide.stain, rng=rng, config=config),
         stain=slide.stain,
-        labels=_labels(slide),
+        labels=slide.labels(),
         objects=tuple(slide.objects),
         width_px=preparation.width_px,
     )
@@ -236,14 +233,13 @@ def to_grey(stain: Stain, *, rng: np.random.Generator, config: SynthesisConfig =
     Bright field: I0 * 10^-stain with I0 from 225 to 248. Fluorescence: proportional to stain over a dark
     background, a dark band at about 170.
     """
-    light = 1 + config.unevenness * _slow_waves(rng, shape=stain.shape)
+    light = 1 + config.unevenness * slow_waves(rng, shape=stain.shape)
     if config.polarity is Polarity.BRIGHT_FIELD:
         exact = rng.uniform(225, 248) * light * np.exp(-np.log(10) * stain)
     else:
         exact = rng.uniform(8, 25) + 170 / config.stain_level[1] * light * stain
-    noise = rng.standard_normal(stain.shape, dtype=np.float32)
-    soft = cv2.GaussianBlur(noise, (0, 0), 0.6) / np.float32(0.47)
-    return np.asarray(np.clip(np.rint(exact + rng.uniform(*config.noise_grey) * soft), 0, 255), np.uint8)
+    noise = soft_noise(rng, shape=stain.shape)
+    return np.asarray(np.clip(np.rint(exact + rng.uniform(*config.noise_grey) * noise), 0, 255), np.uint8)
 
 
 def _length(rng: np.random.Generator, config: SynthesisConfig) -> float:
@@ -260,25 +256,13 @@ def _arranged(
     preparation: Preparation,
 ) -> list[Laid] | None:
     """One chromosome more than ``relations``, each joined to those before it; None if one found no place."""
+
+    def sketcher(rng: np.random.Generator) -> Sketch:
+        return sketch_chromosome(rng, preparation=preparation, length_px=_length(rng, config))
+
     closeness = Closeness(config.max_gap_px, config.touch_depth, config.overlap_depth)
-    laid = [lay(draw_chromosome(rng, config=config, preparation=preparation))]
-    for relation in relations:
-        for _ in range(_JOIN_TRIES):
-            sketch = sketch_chromosome(rng, preparation=preparation, length_px=_length(rng, config))
-            joined = join(laid, sketch, relation=relation, closeness=closeness, rng=rng)
-            if joined is not None:
-                laid.append(joined)
-                break
-        else:
-            return None
-    return laid
-
-
-def _is_one_component(cluster: DrawnCluster) -> bool:
-    level = _MARGIN * typical_stain(cluster.stain)
-    mask = contact_mask(cluster.stain, typical=level, config=ForegroundConfig())
-    n_labels, _ = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    return bool(n_labels == 2)
+    sketchers = [sketcher] * (len(relations) + 1)
+    return arrange(rng, sketchers=sketchers, relations=relations, closeness=closeness)
 
 
 def _clusters(
@@ -323,17 +307,3 @@ def _clutter(rng: np.random.Generator, *, config: SynthesisConfig, preparation: 
         drawn = draw_debris(rng, size_px=size, stain_level=level * rng.uniform(0.6, 1.4))
         elements.append(Element(ObjectKind.DEBRIS, drawn.stain, drawn.mask[None]))
     return elements
-
-
-def _labels(slide: Slide) -> UInt16[np.ndarray, "height width"]:
-    labels = np.zeros(slide.stain.shape, np.uint16)
-    for number, one in enumerate(slide.objects, 1):
-        labels[one.box.slices][one.masks.any(axis=0)] = number
-    return labels
-
-
-def _slow_waves(rng: np.random.Generator, *, shape: tuple[int, int]) -> Float32[np.ndarray, "height width"]:
-    """A smooth surface between about -1 and 1; a small picture sees but a small part of the waves."""
-    nodes = rng.uniform(-1, 1, (_SHADE_NODES, _SHADE_NODES)).astype(np.float32)
-    seen = np.float32(min(1.0, max(shape) / _SHADE_PX))
-    return seen * cv2.resize(nodes, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)

@@ -13,7 +13,7 @@ from types import TracebackType
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, UInt8, UInt16
 
 import supcam
 from supcam.data.composition import Composed
@@ -105,7 +105,12 @@ def to_grey(stain: Float32[np.ndarray, "height width"]) -> GreyPicture:
 def write_sheet(samples: Sequence[Composed], *, path: Path) -> None:
     """A contact sheet of the samples, ordered by type and count, each with both below it. PNG."""
     ordered = sorted(samples, key=lambda one: (one.type, one.n_chromosomes))
-    sheet = contact_sheet([_tile(sample) for sample in ordered])
+    save_sheet([_tile(sample) for sample in ordered], path=path)
+
+
+def save_sheet(tiles: Sequence[Tile], *, path: Path) -> None:
+    """A contact sheet of the tiles as a PNG that appears whole. Raises ``SupcamError``."""
+    sheet = contact_sheet(tiles)
     part = path.with_name(f".{path.name[:60]}.{secrets.token_hex(4)}.part")
     try:
         part.write_bytes(encode_png(sheet))
@@ -139,8 +144,8 @@ def captioned(picture: GreyPicture, *, text: str) -> Tile:
     return tile
 
 
-def encode_png(picture: GreyPicture | Sheet) -> bytes:
-    """The bytes of a PNG file."""
+def encode_png(picture: GreyPicture | Sheet | UInt16[np.ndarray, "height width"]) -> bytes:
+    """The bytes of a PNG file, of 8 or 16 bits."""
     done, content = cv2.imencode(".png", picture)
     assert done
     return content.tobytes()

@@ -50,6 +50,14 @@ class NewFolder:
         except OSError as error:
             raise unwritable(self.path, error) from error
 
+    def append(self, name: str, text: str) -> None:
+        """``text`` at the end of the file ``name``, which begins with it."""
+        try:
+            with (self._part / name).open("a", encoding="utf-8", newline="") as file:
+                file.write(text)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
     def write_table(self, name: str, *, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A CSV table."""
         try:
