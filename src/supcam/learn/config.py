@@ -48,7 +48,9 @@ class ContrastConfig(StageConfig):
     )
     queue_slots: int = Field(1024, ge=1, le=1_000_000, description="Keys of earlier batches that are kept.")
     momentum: Between = Field(
-        (0.99, 0.999), description="Share of the key encoder kept at each step, first and last of the run."
+        (0.99, 0.999),
+        description="Share of the key encoder kept at each step, first and last of the run; less at first, "
+        "while it is young.",
     )
     hidden_dim: int = Field(256, ge=1, le=65_536, description="Width of the projection head's hidden layer.")
     projection_dim: int = Field(128, ge=2, le=65_536, description="Length of queries and keys.")
