@@ -180,7 +180,7 @@ def test_manifests_and_the_harvest_read_the_boxes(
     harvest = harvest_metaphases(pictures, image=ImageConfig(), foreground=ForegroundConfig())
     true = [one for each in metaphases for one in each.objects if one.kind is ObjectKind.CHROMOSOMES]
     n_single = sum(one.n_chromosomes == 1 for one in true)
-    assert 0.9 * n_single <= len(harvest.singles) <= n_single
+    assert 0.9 * n_single <= len(harvest.singles) <= 1.1 * n_single, "a faint bridge may be cut"
 
 
 def test_tiff_holds_sixteen_bits_and_our_reader_reads_it(tmp_path: Path) -> None:

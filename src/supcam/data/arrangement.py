@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from supcam.core.config import ForegroundConfig
-from supcam.core.foreground import core_mask, contact_mask, solid, typical_stain
+from supcam.core.foreground import core_mask, segmentation_mask, solid, typical_stain
 from supcam.core.types import ClusterType, Mask, Stain
 from supcam.data.drawing import Sketch, ink
 from supcam.data.joining import Closeness, Laid, join, lay, relation_of
@@ -73,7 +73,7 @@ def _with_mask(one: Laid, *, mask: Mask) -> Laid:
 
 
 def is_one_component(stain: Stain, *, reserve: float = 1.0) -> bool:
-    """Whether a drawn cluster hangs together at the contact threshold, or ``reserve`` times above it."""
-    mask = contact_mask(stain, typical=reserve * typical_stain(stain), config=ForegroundConfig())
+    """Whether a drawn cluster hangs together at the segmentation threshold, or ``reserve`` times above it."""
+    mask = segmentation_mask(stain, typical=reserve * typical_stain(stain), config=ForegroundConfig())
     n_labels, _ = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     return bool(n_labels == 2)

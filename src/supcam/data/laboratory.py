@@ -107,7 +107,7 @@ def _bridge(laboratory: Laboratory) -> float:
     """1.5 for a plain camera; what sharpening and a saturated background take away comes on top."""
     camera = laboratory.camera
     swallowed = max(0.0, float(np.log10(camera.background)))
-    threshold = ForegroundConfig().contact_level * _BODY_STAIN * laboratory.stain_level
+    threshold = ForegroundConfig().segmentation_level * _BODY_STAIN * laboratory.stain_level
     return 1.5 + camera.sharpening + swallowed / threshold
 
 
