@@ -5,8 +5,8 @@
 Pictures are metaphases of the selection role, from the folder of real pictures that SUPCAM_DATA names;
 without it they are drawn. After one picture to warm up, every round analyses the same pictures in this
 process (one thread) and then writes all outputs as ``supcam analyze`` does. Then ``supcam analyze`` runs on
-all of them on two cores: its wall time a picture, starting included. Run it on a machine that does nothing else: the load
-is written down.
+all of them on two cores: its wall time a picture, starting included. Run it on a machine that does nothing
+else: the load is written down.
 """
 
 from __future__ import annotations

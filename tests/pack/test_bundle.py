@@ -266,11 +266,25 @@ def test_an_object_that_is_no_chromosome_is_rejected_only_where_a_threshold_says
     strict = dataclasses.replace(
         model, calibration=Calibration(accept_threshold=0.0, chromosome_threshold=1.0)
     )
-    rejected = strict.predict([draw_crop()])[0]
+    outputs = model.logits(squares(1))
+    rejected = strict.read(outputs)[0]
     assert rejected.label is None
     assert rejected.n_chromosomes == 0
     assert rejected.decision is Decision.REVIEW
-    assert model.predict([draw_crop()])[0].label is not None
+    assert model.read(outputs)[0].label is not None
+
+
+def test_a_crop_is_never_rejected_but_reviewed_when_in_doubt(model: Model) -> None:
+    lenient, strict = (
+        dataclasses.replace(
+            model, calibration=Calibration(accept_threshold=0.0, chromosome_threshold=threshold)
+        )
+        for threshold in (None, 1.0)
+    )
+    accepted, doubted = lenient.predict([draw_crop()])[0], strict.predict([draw_crop()])[0]
+    assert (accepted.decision, doubted.decision) == (Decision.ACCEPT, Decision.REVIEW)
+    assert doubted.label is accepted.label is not None
+    assert doubted.n_chromosomes == accepted.n_chromosomes >= 1
 
 
 def test_logits_that_are_no_numbers_are_an_error_not_an_answer(model: Model) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
@@ -87,6 +87,8 @@ class Model:
     def predict(self, images: Iterable[ImageLike]) -> list[Prediction]:
         """One prediction for each crop, in order. A crop is a path, or an array for ``grey_from_array``.
 
+        A crop was chosen by somebody, so that none is rejected; one that hardly looks like a chromosome goes
+        to review. Objects of whole pictures are rejected by ``supcam analyze``.
         Raises ``ImageError`` for the first picture that cannot be read or holds no object; ``supcam
         classify`` goes on instead and lists such pictures. Decoded pictures are held one at a time.
         """
@@ -101,11 +103,20 @@ class Model:
         return self.predict_squares(network_input(region, config=self.card.crop) for region in regions)
 
     def predict_squares(self, squares: Iterable[Square]) -> list[Prediction]:
-        """One prediction for each network input of ``prepare``, in order, run in batches."""
+        """One prediction for each network input of ``prepare``, in order, in batches; none is rejected."""
+        never = self.calibration.model_copy(update={"chromosome_threshold": None})
         predictions: list[Prediction] = []
         for batch in _batches(squares):
-            predictions += self.read(self.logits(np.stack(batch)[:, None]))
-        return predictions
+            outputs = self.logits(np.stack(batch)[:, None])
+            predictions += read_outputs(outputs, card=self.card, calibration=never)
+        return [self._doubted(prediction) for prediction in predictions]
+
+    def _doubted(self, prediction: Prediction) -> Prediction:
+        """``prediction``, to be reviewed when an object of a whole picture would be rejected for it."""
+        chance, threshold = prediction.chromosome_probability, self.calibration.chromosome_threshold
+        if chance is None or threshold is None or chance >= threshold:
+            return prediction
+        return replace(prediction, decision=Decision.REVIEW)
 
     def prepare(self, image: ImageLike) -> Square:
         """The network's input for one crop. Raises ``ImageError``."""
