@@ -103,7 +103,7 @@ def test_levels_of_a_large_picture_come_from_its_fullest_areas(monkeypatch: pyte
     large[720:1080, 800:1200] = small
     one = find_ground(WholeStain(small), config=CONFIG).levels
     other = find_ground(WholeStain(large), config=CONFIG).levels
-    assert other.typical_stain == pytest.approx(one.typical_stain, rel=0.1)
+    assert other.typical_stain == pytest.approx(one.typical_stain, rel=0.15)
     assert other.width_px == pytest.approx(one.width_px, rel=0.1)
 
 

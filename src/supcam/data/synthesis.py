@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8, UInt16
 from pydantic import AfterValidator, Field, model_validator
 
-from supcam.core.config import StageConfig
+from supcam.core.config import ForegroundConfig, StageConfig
 from supcam.core.types import ClusterType, CompositionError, Mask, Polarity, Stain
 from supcam.data.arrangement import arrange, is_one_component
 from supcam.data.camera import slow_waves, soft_noise
@@ -27,7 +27,7 @@ from supcam.data.slide import DrawnObject, Element, ObjectKind, Slide
 GreyPicture = UInt8[np.ndarray, "height width"]
 
 _DRAWS = 12
-_RESERVE = 1.3
+_MARGIN = 1.3
 """The typical stain of a whole picture exceeds that of a cluster in it by less than this factor."""
 
 
@@ -198,7 +198,7 @@ def draw_cluster(
             n_chromosomes=n_chromosomes,
             width_px=float(np.median([one.drawn.width_px for one in laid])),
         )
-        if is_one_component(cluster.stain, reserve=_RESERVE):
+        if is_one_component(cluster.stain, reserve=_reserve()):
             return cluster
     raise CompositionError(
         f"no {type.label} cluster of {n_chromosomes} in {_DRAWS} draws",
@@ -246,6 +246,12 @@ def _length(rng: np.random.Generator, config: SynthesisConfig) -> float:
     """Short ones more often than long ones: evenly drawn on a logarithmic scale."""
     low, high = np.log(config.length_px)
     return float(np.exp(rng.uniform(low, high)))
+
+
+def _reserve() -> float:
+    """How far above the segmentation threshold a cluster hangs together: where contact is read, and more."""
+    levels = ForegroundConfig()
+    return _MARGIN * levels.contact_level / levels.segmentation_level
 
 
 def _arranged(
