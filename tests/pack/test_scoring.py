@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from supcam.core.image import GreyImage, read_grey
 from supcam.core.types import Box, ClusterType, Decision, Sample
 from supcam.pack import scoring
 from supcam.pack.bundle import Model, load_model
+from supcam.pack.card import Calibration
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,14 @@ def test_scores_are_the_predictions_of_the_model_in_order(model: Model, tmp_path
         assert item.prediction.probabilities == pytest.approx(prediction.probabilities, abs=1e-4)
     assert [item.sample.path for item in scores.scored] == paths
     assert not scores.unread
+
+
+def test_crops_are_scored_as_they_are_classified_and_never_rejected(model: Model, tmp_path: Path) -> None:
+    strict = replace(model, calibration=Calibration(accept_threshold=0.0, chromosome_threshold=1.0))
+    paths = [draw_bar(tmp_path / f"{k}.png", angle=30.0 * k) for k in range(3)]
+    scored = scoring.score([sample_at(path) for path in paths], model=strict).scored
+    assert [item.prediction for item in scored] == strict.predict(paths)
+    assert not scoring.to_table(scored, fold="a").rejected.any()
 
 
 def test_table_holds_what_was_predicted(model: Model, tmp_path: Path) -> None:

@@ -104,19 +104,10 @@ class Model:
 
     def predict_squares(self, squares: Iterable[Square]) -> list[Prediction]:
         """One prediction for each network input of ``prepare``, in order, in batches; none is rejected."""
-        never = self.calibration.model_copy(update={"chromosome_threshold": None})
         predictions: list[Prediction] = []
         for batch in _batches(squares):
-            outputs = self.logits(np.stack(batch)[:, None])
-            predictions += read_outputs(outputs, card=self.card, calibration=never)
-        return [self._doubted(prediction) for prediction in predictions]
-
-    def _doubted(self, prediction: Prediction) -> Prediction:
-        """``prediction``, to be reviewed when an object of a whole picture would be rejected for it."""
-        chance, threshold = prediction.chromosome_probability, self.calibration.chromosome_threshold
-        if chance is None or threshold is None or chance >= threshold:
-            return prediction
-        return replace(prediction, decision=Decision.REVIEW)
+            predictions += self.read_crops(self.logits(np.stack(batch)[:, None]))
+        return predictions
 
     def prepare(self, image: ImageLike) -> Square:
         """The network's input for one crop. Raises ``ImageError``."""
@@ -136,8 +127,24 @@ class Model:
         )
 
     def read(self, outputs: Outputs) -> list[Prediction]:
-        """The predictions that belong to ``outputs``. Raises ``BundleError`` when they are not finite."""
+        """The predictions for objects of whole pictures, of which some are rejected as no chromosome.
+
+        Raises ``BundleError`` when ``outputs`` are not finite.
+        """
         return read_outputs(outputs, card=self.card, calibration=self.calibration)
+
+    def read_crops(self, outputs: Outputs) -> list[Prediction]:
+        """The same for what somebody chose: nothing is rejected, what would have been goes to review."""
+        never = self.calibration.model_copy(update={"chromosome_threshold": None})
+        predictions = read_outputs(outputs, card=self.card, calibration=never)
+        return [self._doubted(prediction) for prediction in predictions]
+
+    def _doubted(self, prediction: Prediction) -> Prediction:
+        """``prediction``, to be reviewed when an object of a whole picture would be rejected for it."""
+        chance, threshold = prediction.chromosome_probability, self.calibration.chromosome_threshold
+        if chance is None or threshold is None or chance >= threshold:
+            return prediction
+        return replace(prediction, decision=Decision.REVIEW)
 
     def _run(self, pictures: Pictures) -> Outputs:
         return Outputs(*self.session.run(OUTPUT_NAMES, {"picture": np.ascontiguousarray(pictures)}))

@@ -57,9 +57,8 @@ def score_metaphases(
     for number, picture in enumerate(pictures, start=1):
         found = harvest_metaphases([picture], image=model.image, foreground=model.card.foreground)
         regions = (*found.singles, *found.clusters, *found.debris)
-        scored += predict(
-            [_prepared(region, picture=picture, model=model) for region in regions], model=model
-        )
+        prepared = [_prepared(region, picture=picture, model=model) for region in regions]
+        scored += predict(prepared, model=model, read=model.read)
         if regions:
             left_out += [f"{picture.path.name}: {item.reason}" for item in found.left_out]
         else:

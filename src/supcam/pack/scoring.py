@@ -17,11 +17,15 @@ from supcam.core.types import Box, ClusterType, Decision, ImageError, Prediction
 from supcam.measure.report import Unread
 from supcam.measure.table import UNKNOWN, PredictionTable, Words
 from supcam.pack.bundle import Model
+from supcam.pack.folder import Outputs
 
 _BATCH = 64
 
 Patch = Float32[np.ndarray, "rows columns"]
 """A box of a larger stain picture."""
+
+Reading = Callable[[Outputs], list[Prediction]]
+"""Outputs -> predictions: ``Model.read`` or ``Model.read_crops``."""
 
 Progress = Callable[[int, int], None]
 """Told the number of pictures done and the number to do."""
@@ -59,19 +63,19 @@ def score(samples: Sequence[Sample], *, model: Model, on_progress: Progress | No
     unread: list[Unread] = []
     prepared = _readable(samples, model=model, unread=unread)
     while batch := list(islice(prepared, _BATCH)):
-        scored += predict(batch, model=model)
+        scored += predict(batch, model=model, read=model.read_crops)
         if on_progress is not None:
             on_progress(len(scored) + len(unread), len(samples))
     return Scores(scored=tuple(scored), unread=tuple(unread))
 
 
-def predict(batch: Sequence[Prepared], *, model: Model) -> Iterator[Scored]:
-    """What the network says about each of ``batch``, in order."""
+def predict(batch: Sequence[Prepared], *, model: Model, read: Reading) -> Iterator[Scored]:
+    """What the network says about each of ``batch``, in order; ``read`` is ``model``'s way to read them."""
     if not batch:
         return
     outputs = model.logits(np.stack([item.square for item in batch])[:, None])
     has_count = model.card.heads_trained.count
-    for row, (item, prediction) in enumerate(zip(batch, model.read(outputs), strict=True)):
+    for row, (item, prediction) in enumerate(zip(batch, read(outputs), strict=True)):
         yield Scored(
             sample=item.sample,
             prediction=prediction,

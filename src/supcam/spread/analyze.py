@@ -14,7 +14,7 @@ from supcam.core.config import ImageConfig
 from supcam.core.crop import network_input
 from supcam.core.reading import read_numbers
 from supcam.core.types import Box, ImageError, Region
-from supcam.pack.bundle import Model, load_model, read_outputs
+from supcam.pack.bundle import Model, load_model
 from supcam.pack.folder import Outputs
 from supcam.spread.finding import WRITE_PX, Found, find_ground, find_objects
 from supcam.spread.objects import CROP_RIM_PX, UNFITTED_THRESHOLD, Chances, Judge, SpreadObject
@@ -123,8 +123,7 @@ def _judge_area(found: Sequence[Found], *, picture: OpenPicture, judge: Judge, m
         return judged
     squares = np.stack([network_input(region, config=model.card.crop) for _, region in asked])
     outputs = model.logits(squares[:, None])
-    never = model.calibration.model_copy(update={"chromosome_threshold": None})
-    predictions = read_outputs(outputs, card=model.card, calibration=never)
+    predictions = model.read_crops(outputs)  # what is rejected, and why, is the judge's to say
     chances = _number_chances(outputs, counts=[p.n_chromosomes for p in predictions], model=model)
     for (each, region), prediction, numbers in zip(asked, predictions, chances, strict=True):
         item = judge.judged(each, prediction=prediction, chances=numbers)
