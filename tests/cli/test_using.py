@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import resource
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 import tifffile
 from tests.commands import run_python, supcam_
+from tests.csv_rows import rows_of
 from tests.drawn_crops import draw_crop, write_crop
 from tests.drawn_spreads import write_spread
 from tests.tiny_bundle import write_tiny
@@ -40,11 +40,6 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
 
 
 def names_in(folder: Path) -> set[str]:

@@ -12,7 +12,6 @@ from supcam.core.config import CropConfig, ForegroundConfig
 from supcam.core.crop import (
     cut_region,
     fit_scale,
-    mask_box,
     network_input,
     normalise,
     placement,
@@ -20,7 +19,7 @@ from supcam.core.crop import (
     region_of_object,
     resample,
 )
-from supcam.core.foreground import chromosome_width, find_foreground
+from supcam.core.foreground import chromosome_width, find_foreground, mask_box
 from supcam.core.types import Box, ImageError, Region, Stain
 from supcam.data.slide import ObjectKind
 from supcam.data.synthesis import SynthesisConfig, draw_metaphase

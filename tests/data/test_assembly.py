@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.drawn_pieces import bar_piece, drawn_pieces, edge_outside, meetings
 
 from supcam.core.config import CompositionConfig, CropConfig
-from supcam.core.crop import mask_box
+from supcam.core.foreground import mask_box
 from supcam.core.types import ClusterType
 from supcam.data.assembly import Assembly, Rules, assemble, draw_index, draw_join, holds
 from supcam.data.piece import Piece, Pose, cast

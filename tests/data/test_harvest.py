@@ -10,8 +10,7 @@ import pytest
 from tests.drawn_crops import draw_crop, write_crop
 
 from supcam.core.config import ForegroundConfig, ImageConfig
-from supcam.core.crop import mask_box
-from supcam.core.foreground import find_foreground
+from supcam.core.foreground import find_foreground, mask_box
 from supcam.core.types import Box, ClusterType, Polarity, Region, Sample
 from supcam.data.harvest import (
     EMPTY,

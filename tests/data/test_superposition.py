@@ -9,7 +9,7 @@ from tests.drawn_pieces import bar_piece
 from supcam.data.banding import Bands
 from supcam.data.piece import Pose, cast
 from supcam.data.placement import Placed
-from supcam.data.superposition import is_one_piece, on_square, superposed
+from supcam.data.superposition import banded, is_one_piece, on_square, superposed
 
 LIGHT, DARK = Bands(np.full(320, 0.5, np.float32)), Bands(np.ones(320, np.float32))
 
@@ -20,17 +20,22 @@ def put(*, row: int, column: int) -> Placed:
 
 def test_stains_add_by_their_share() -> None:
     both = [put(row=20, column=10), put(row=20, column=10)]
-    assert superposed(both[:1], share=0.5, bands=None, size=96).max() == pytest.approx(1, abs=0.05)
+    stains = [one.cast.stain for one in both]
+    one = superposed(both[:1], stains=stains[:1], share=0.5, size=96)
+    assert one.max() == pytest.approx(1, abs=0.05)
     for share in (0.0, 0.5, 1.0):
-        assert superposed(both, share=share, bands=None, size=96).max() == pytest.approx(1 + share, abs=0.08)
+        made = superposed(both, stains=stains, share=share, size=96)
+        assert made.max() == pytest.approx(1 + share, abs=0.08)
 
 
 def test_each_body_gets_its_own_bands() -> None:
     apart = [put(row=5, column=10), put(row=55, column=10)]
-    plain = superposed(apart, share=1.0, bands=None, size=96)
-    banded = superposed(apart, share=1.0, bands=[LIGHT, DARK], size=96)
-    assert np.allclose(banded[:50], 0.5 * plain[:50], atol=1e-6)
-    assert np.allclose(banded[50:], plain[50:], atol=1e-6)
+    stains = [one.cast.stain for one in apart]
+    plain = superposed(apart, stains=stains, share=1.0, size=96)
+    painted = banded(apart, stains=stains, bands=[LIGHT, DARK])
+    made = superposed(apart, stains=painted, share=1.0, size=96)
+    assert np.allclose(made[:50], 0.5 * plain[:50], atol=1e-6)
+    assert np.allclose(made[50:], plain[50:], atol=1e-6)
 
 
 def test_what_lies_off_the_square_is_cut() -> None:

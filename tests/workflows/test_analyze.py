@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import pytest
+from tests.csv_rows import rows_of
 from tests.drawn_spreads import tiny_spread_model, write_spread
 
 from supcam.core.types import SupcamError
@@ -40,11 +40,6 @@ def plan(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Analy
         write_spread(tmp_path / place, seed=seed)
     monkeypatch.chdir(tmp_path)
     return AnalyzePlan(named=("in",), output=tmp_path / "out", model=bundle, cases="parent", processes=1)
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from dataclasses import replace
@@ -13,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from tests.csv_rows import rows_of
 from tests.drawn_crops import draw_crop, write_crop
 from tests.tiny_bundle import write_tiny
 
@@ -40,11 +40,6 @@ def plan(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Class
         write_crop(tmp_path / "crops" / f"{seed}.png", seed=seed)
     monkeypatch.chdir(tmp_path)
     return ClassifyPlan(named=("crops",), output=tmp_path / "out" / "p.csv", model=bundle, threads=1)
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
 
 
 def with_paths(plan: ClassifyPlan, paths: dict[str, Path]) -> ClassifyPlan:

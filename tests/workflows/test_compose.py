@@ -12,14 +12,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from tests.drawn_metaphases import write_metaphase
 from typer.testing import CliRunner
 
 from supcam.cli import app
 from supcam.core.types import ClusterType, ConfigError, ManifestError, SupcamError
 from supcam.data.drawn_singles import DrawnSingles
 from supcam.data.manifest import ManifestOptions, read_manifest
-from supcam.data.slide import ObjectKind
-from supcam.data.synthesis import SynthesisConfig, draw_chromosome, draw_metaphase, draw_preparation, to_grey
+from supcam.data.synthesis import SynthesisConfig, draw_chromosome, draw_preparation, to_grey
 from supcam.workflows.classify import Listener
 from supcam.workflows.compose import ComposePlan, compose, read_compose_config
 from supcam.workflows.composed_set import encode_png
@@ -147,22 +147,9 @@ def test_of_a_table_only_the_single_chromosomes_are_used(tmp_path: Path) -> None
 
 def test_single_chromosomes_of_an_annotated_metaphase(tmp_path: Path) -> None:
     config = SynthesisConfig(n_chromosomes=16, n_nuclei=(0, 0), picture_px=(500, 500))
-    drawn = draw_metaphase(np.random.default_rng(3), config=config)
-    (tmp_path / "images").mkdir()
-    (tmp_path / "annotations").mkdir()
-    (tmp_path / "images" / "cell1.png").write_bytes(encode_png(drawn.grey))
-    boxes = [
-        f"<object><name>A</name><bndbox><xmin>{box.left}</xmin><ymin>{box.top}</ymin>"
-        f"<xmax>{box.right}</xmax><ymax>{box.bottom}</ymax></bndbox></object>"
-        for one in drawn.objects
-        if one.kind is ObjectKind.CHROMOSOMES and one.n_chromosomes == 1
-        for box in [one.box]
-    ]
-    (tmp_path / "annotations" / "cell1.xml").write_text(
-        f"<annotation><filename>cell1.png</filename>{''.join(boxes)}</annotation>"
-    )
+    n_boxes = write_metaphase(tmp_path, config=config)
     summary = compose(ComposePlan(tmp_path, n=5, output=tmp_path / "set"))
-    assert 0.7 * len(boxes) <= summary.n_singles <= len(boxes)
+    assert 0.7 * n_boxes <= summary.n_singles <= n_boxes
     assert "cell1.png#" in (tmp_path / "set" / "compositions.csv").read_text()
 
 

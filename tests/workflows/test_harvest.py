@@ -2,50 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 from tests.commands import supcam_
+from tests.csv_rows import rows_of
+from tests.drawn_metaphases import write_metaphase
 
 from supcam.core.types import ClusterType, ManifestError, SupcamError
 from supcam.data.manifest import read_manifest
-from supcam.data.slide import ObjectKind
-from supcam.data.synthesis import SynthesisConfig, draw_metaphase
-from supcam.workflows.composed_set import encode_png
+from supcam.data.synthesis import SynthesisConfig
 from supcam.workflows.harvest import HarvestPlan, harvest
 
 SIXTEEN = SynthesisConfig(n_chromosomes=16, picture_px=(500, 500))
 
 
-def write_metaphase(folder: Path, *, name: str = "cell1", seed: int = 3) -> int:
-    """A drawn metaphase with a box for every single chromosome; how many there are."""
-    drawn = draw_metaphase(np.random.default_rng(seed), config=SIXTEEN)
-    for part in ("images", "annotations"):
-        (folder / part).mkdir(exist_ok=True)
-    (folder / "images" / f"{name}.png").write_bytes(encode_png(drawn.grey))
-    boxes = [
-        f"<object><name>A</name><bndbox><xmin>{box.left}</xmin><ymin>{box.top}</ymin>"
-        f"<xmax>{box.right}</xmax><ymax>{box.bottom}</ymax></bndbox></object>"
-        for one in drawn.objects
-        if one.kind is ObjectKind.CHROMOSOMES and one.n_chromosomes == 1
-        for box in [one.box]
-    ]
-    (folder / "annotations" / f"{name}.xml").write_text(
-        f"<annotation><filename>{name}.png</filename>{''.join(boxes)}</annotation>"
-    )
-    return len(boxes)
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
-
-
 def test_single_chromosomes_come_back_as_a_manifest(tmp_path: Path) -> None:
-    n = write_metaphase(tmp_path)
+    n = write_metaphase(tmp_path, config=SIXTEEN)
     summary = harvest(HarvestPlan(tmp_path, output=tmp_path / "out"))
     assert 0.7 * n <= summary.counts["single"] <= n
     read = read_manifest(tmp_path / "out" / "labels.csv")
@@ -59,7 +33,7 @@ def test_single_chromosomes_come_back_as_a_manifest(tmp_path: Path) -> None:
 
 
 def test_sheets_and_crops_can_be_looked_at(tmp_path: Path) -> None:
-    write_metaphase(tmp_path)
+    write_metaphase(tmp_path, config=SIXTEEN)
     summary = harvest(HarvestPlan(tmp_path, output=tmp_path / "out"))
     sheet = cv2.imread(str(tmp_path / "out" / "sheet_single.png"), cv2.IMREAD_GRAYSCALE)
     assert sheet is not None
@@ -73,8 +47,8 @@ def test_sheets_and_crops_can_be_looked_at(tmp_path: Path) -> None:
 
 
 def test_bad_picture_is_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
-    write_metaphase(tmp_path)
-    write_metaphase(tmp_path, name="cell2", seed=4)
+    write_metaphase(tmp_path, config=SIXTEEN)
+    write_metaphase(tmp_path, config=SIXTEEN, name="cell2", seed=4)
     (tmp_path / "images" / "cell2.png").write_bytes(b"no picture")
     summary = harvest(HarvestPlan(tmp_path, output=tmp_path / "out"))
     assert summary.counts["single"] > 0
@@ -82,7 +56,7 @@ def test_bad_picture_is_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten_and_nothing_is_left_behind(tmp_path: Path) -> None:
-    write_metaphase(tmp_path)
+    write_metaphase(tmp_path, config=SIXTEEN)
     harvest(HarvestPlan(tmp_path, output=tmp_path / "out"))
     with pytest.raises(SupcamError, match="something there already"):
         harvest(HarvestPlan(tmp_path, output=tmp_path / "out"))
@@ -94,7 +68,7 @@ def test_nothing_is_overwritten_and_nothing_is_left_behind(tmp_path: Path) -> No
 
 
 def test_command_says_what_it_found(tmp_path: Path) -> None:
-    write_metaphase(tmp_path)
+    write_metaphase(tmp_path, config=SIXTEEN)
     result = supcam_("harvest", tmp_path, "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "1 metaphases: " in result.stderr

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from tests.csv_rows import rows_of
 
 from supcam.core.types import ClusterType, CompositionError, ConfigError, SupcamError
 from supcam.data.laboratory import Laboratory, virtual_laboratory
@@ -30,11 +30,6 @@ NOTHING = {"karyotype": "", "contacts": "", "size": None, "picture_format": "png
 
 def files_of(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def test_same_seed_makes_the_same_files_and_more_pictures_change_none(tmp_path: Path) -> None:

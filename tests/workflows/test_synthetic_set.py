@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 import json
 from collections import Counter
@@ -13,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
+from tests.csv_rows import rows_of
 
 from supcam.core.config import ForegroundConfig, ImageConfig
 from supcam.core.image import read_grey
@@ -49,11 +49,6 @@ def root(metaphases: list[VirtualMetaphase], tmp_path_factory: pytest.TempPathFa
             made.add(metaphase)
         made.keep({"seed": 0})
     return folder
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def coco_of(path: Path) -> COCO:

@@ -9,7 +9,14 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from supcam.core.config import CropConfig, ForegroundConfig
-from supcam.core.foreground import Foreground, chromosome_width, grown, segmentation_mask, typical_stain
+from supcam.core.foreground import (
+    Foreground,
+    chromosome_width,
+    grown,
+    mask_box,
+    segmentation_mask,
+    typical_stain,
+)
 from supcam.core.types import Box, ImageError, Mask, Region, Stain
 
 Matrix = Float[np.ndarray, "2 3"]
@@ -109,12 +116,6 @@ def fit_scale(long_side_px: float, *, width_px: float, config: CropConfig) -> fl
     if config.scale_rule == "square_fit":
         return fitting
     return min(config.width_px / max(width_px, 1.0), config.max_enlargement, fitting)
-
-
-def mask_box(mask: Mask) -> Box:
-    """The smallest box around the True pixels of ``mask``, which has at least one."""
-    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
-    return Box(top=top, left=left, bottom=top + height, right=left + width)
 
 
 def resample(stain: Stain, *, matrix: Matrix, size_px: int | tuple[int, int]) -> Resampled:

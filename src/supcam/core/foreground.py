@@ -67,17 +67,17 @@ class Piece:
     @classmethod
     def of(cls, mask: Mask, *, clutter: Clutter | None = None) -> Piece:
         """The object ``mask``, which has a pixel."""
-        left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
-        box = Box(top=top, left=left, bottom=top + height, right=left + width)
-        return cls(mask=mask, box=box, area_px=int(np.count_nonzero(mask)), clutter=clutter)
+        return cls(mask=mask, box=mask_box(mask), area_px=int(np.count_nonzero(mask)), clutter=clutter)
 
     def moved(self, place: Box) -> Piece:
         """The same with its box in the picture of which the array is the part ``place``."""
-        box = self.box
-        there = Box(
-            box.top + place.top, box.left + place.left, box.bottom + place.top, box.right + place.left
-        )
-        return replace(self, box=there)
+        return replace(self, box=self.box.moved(place.top, place.left))
+
+
+def mask_box(mask: Mask) -> Box:
+    """The smallest box around the True pixels of ``mask``, which has at least one."""
+    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    return Box(top=top, left=left, bottom=top + height, right=left + width)
 
 
 def typical_stain(stain: Stain) -> float:

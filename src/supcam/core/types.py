@@ -92,6 +92,10 @@ class Box:
             right=min(within[1], self.right + by_px),
         )
 
+    def moved(self, down: int, right: int) -> Box:
+        """The box so many pixels farther down and to the right."""
+        return Box(self.top + down, self.left + right, self.bottom + down, self.right + right)
+
     @property
     def slices(self) -> tuple[slice, slice]:
         """The box as an index into a picture."""

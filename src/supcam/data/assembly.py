@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from supcam.core.config import CompositionConfig, CropConfig, OverlapKind, TouchKind
-from supcam.core.crop import Square, mask_box
+from supcam.core.crop import Square
+from supcam.core.foreground import mask_box
 from supcam.core.types import Box, ClusterType
 from supcam.data.banding import Bands, draw_bands, draw_style
 from supcam.data.piece import Cast, Piece, Pose, cast, recast
@@ -28,7 +29,7 @@ from supcam.data.placement import (
     room_to_cross,
     scene_of,
 )
-from supcam.data.superposition import is_one_piece, on_square, superposed
+from supcam.data.superposition import banded, is_one_piece, on_square, superposed
 
 _PAD_PX = 5
 _LEAST_REACH_PX = 1.0
@@ -264,15 +265,17 @@ def _finish(
         for i, join in enumerate(joins, 1)
     ):
         return None
-    share = float(rng.uniform(*terms.rules.composition.added_stain))
-    stain = superposed(settled, share=share, bands=None, size=terms.rules.crop.size_px)
+    share, size = float(rng.uniform(*terms.rules.composition.added_stain)), terms.rules.crop.size_px
+    stains = [one.cast.stain for one in settled]
+    stain = superposed(settled, stains=stains, share=share, size=size)
     level = sum(one.cast.piece.level for one in settled) / len(settled)
     if joins and not is_one_piece(stain, threshold=level * _joining_level(terms)):
         return None
     bands = _draw_all_bands(len(settled), config=terms.rules.composition, rng=rng)
     if bands:
-        stain = superposed(settled, share=share, bands=bands, size=terms.rules.crop.size_px)
-    masks = np.stack([on_square(one, one.cast.core, size=terms.rules.crop.size_px) for one in settled])
+        painted = banded(settled, stains=stains, bands=bands)
+        stain = superposed(settled, stains=painted, share=share, size=size)
+    masks = np.stack([on_square(one, one.cast.core, size=size) for one in settled])
     return Assembly(stain=stain, masks=masks, level=level, contacts=tuple(join.contact for join in joins))
 
 

@@ -14,8 +14,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from supcam.core.config import CompositionConfig
-from supcam.core.crop import mask_box
-from supcam.core.foreground import grown
+from supcam.core.foreground import grown, mask_box
 from supcam.core.types import Box, Mask, Region
 
 _LEAST_LENGTH = 2.5

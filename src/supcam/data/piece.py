@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from supcam.core.config import ForegroundConfig
-from supcam.core.crop import RIM_SHARE, mask_box, resample
-from supcam.core.foreground import core_mask, grown, solid
+from supcam.core.crop import RIM_SHARE, resample
+from supcam.core.foreground import core_mask, grown, mask_box, solid
 from supcam.core.types import ClusterType, Mask, Region, Stain
 from supcam.data.banding import spread_outside
 

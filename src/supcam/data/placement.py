@@ -15,8 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from supcam.core.crop import mask_box
-from supcam.core.foreground import grown
+from supcam.core.foreground import grown, mask_box
 from supcam.core.types import Box, ClusterType, Mask
 from supcam.data.piece import FAR_PX, Cast, Depth
 

@@ -8,8 +8,7 @@ from enum import StrEnum
 import numpy as np
 from jaxtyping import Bool, UInt16
 
-from supcam.core.crop import mask_box
-from supcam.core.foreground import grown
+from supcam.core.foreground import grown, mask_box
 from supcam.core.types import Box, ClusterType, CompositionError, Mask, Stain
 
 Masks = Bool[np.ndarray, "bodies height width"]
@@ -163,7 +162,7 @@ def _placed(element: Element, masks: Masks, seen: _Seen) -> DrawnObject:
         kind=element.kind,
         type=element.type,
         n_chromosomes=element.n_chromosomes,
-        box=Box(top=box.top + top, left=box.left + left, bottom=box.bottom + top, right=box.right + left),
+        box=box.moved(top, left),
         masks=masks[:, *box.slices],
         chromosomes=element.chromosomes,
     )

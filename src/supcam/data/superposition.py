@@ -7,21 +7,26 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from supcam.core.crop import Square, mask_box
+from supcam.core.crop import Square
+from supcam.core.foreground import mask_box
 from supcam.data.banding import Bands
 from supcam.data.placement import Placed
 
 _SPECK_PX = 12
 
 
-def superposed(placed: Sequence[Placed], *, share: float, bands: Sequence[Bands] | None, size: int) -> Square:
-    """The bodies on the square, with ``bands`` where some are given."""
-    stains = [one.cast.stain for one in placed]
-    if bands:
-        triples = zip(stains, bands, placed, strict=True)
-        stains = [own.painted(stain, along=one.cast.along) for stain, own, one in triples]
+def superposed(placed: Sequence[Placed], *, stains: Sequence[np.ndarray], share: float, size: int) -> Square:
+    """The bodies on the square, each with its stain of ``stains``, which has the shape of its cast."""
     pairs = zip(placed, stains, strict=True)
     return _added([on_square(one, stain, size=size) for one, stain in pairs], share=share)
+
+
+def banded(
+    placed: Sequence[Placed], *, stains: Sequence[np.ndarray], bands: Sequence[Bands]
+) -> list[np.ndarray]:
+    """The stain of each body with its bands."""
+    triples = zip(placed, stains, bands, strict=True)
+    return [own.painted(stain, along=one.cast.along) for one, stain, own in triples]
 
 
 def on_square(one: Placed, array: np.ndarray, *, size: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from supcam.spread.index import Listing, index_page
 from supcam.spread.outputs import CROPS, RECORDS, REPORT, Task, crop_place
 from supcam.spread.rows import CASE_COLUMNS, IMAGE_COLUMNS, OBJECT_COLUMNS, Counted, Row, case_rows
 from supcam.workflows.tables import CsvTable
-from supcam.workflows.whole_file import WholeFile
+from supcam.workflows.whole_file import WholeFile, unwritable
 
 Record = Mapping[str, Any]
 
@@ -114,9 +114,4 @@ def _write_index(listing: Listing, *, output: Path) -> None:
     try:
         write_whole(output / REPORT / "index.html", [index_page(listing).encode()])
     except OSError as error:
-        raise SupcamError(
-            f"that it cannot be written ({error.strerror or error})",
-            expected="a folder with room",
-            remedy="choose another output",
-            where=output / REPORT,
-        ) from error
+        raise unwritable(output / REPORT, error, expected="a folder with room") from error

@@ -19,7 +19,7 @@ import supcam
 from supcam.data.composition import Composed
 from supcam.data.harvest import LeftOut
 from supcam.data.layout import TABLE_NAME
-from supcam.workflows.new_folder import NewFolder, unwritable
+from supcam.workflows.new_folder import NewFolder, unplaceable
 
 GreyPicture = UInt8[np.ndarray, "height width"]
 Tile = UInt8[np.ndarray, "tile_height tile_width"]
@@ -117,7 +117,7 @@ def save_sheet(tiles: Sequence[Tile], *, path: Path) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise unwritable(path, error) from error
+        raise unplaceable(path, error) from error
 
 
 def contact_sheet(tiles: Sequence[Tile]) -> Sheet:

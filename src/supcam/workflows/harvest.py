@@ -13,7 +13,8 @@ import numpy as np
 
 import supcam
 from supcam.core.config import CropConfig, ForegroundConfig, ImageConfig, StageConfig
-from supcam.core.crop import mask_box, network_input
+from supcam.core.crop import network_input
+from supcam.core.foreground import mask_box
 from supcam.core.types import ManifestError, Region
 from supcam.data.harvest import EMPTY, Harvest, harvest_metaphases
 from supcam.data.layout import TABLE_NAME, Layout

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from supcam.core.types import SupcamError
+from supcam.workflows.whole_file import unwritable
 
 
 class NewFolder:
@@ -33,7 +34,7 @@ class NewFolder:
         try:
             self._part.mkdir(parents=True)
         except OSError as error:
-            raise unwritable(self.path, error) from error
+            raise unplaceable(self.path, error) from error
         return self
 
     def __exit__(
@@ -48,7 +49,7 @@ class NewFolder:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)
         except OSError as error:
-            raise unwritable(self.path, error) from error
+            raise unplaceable(self.path, error) from error
 
     def append(self, name: str, text: str) -> None:
         """``text`` at the end of the file ``name``, which begins with it."""
@@ -56,7 +57,7 @@ class NewFolder:
             with (self._part / name).open("a", encoding="utf-8", newline="") as file:
                 file.write(text)
         except OSError as error:
-            raise unwritable(self.path, error) from error
+            raise unplaceable(self.path, error) from error
 
     def write_table(self, name: str, *, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A CSV table."""
@@ -66,21 +67,16 @@ class NewFolder:
                 writer.writerow(columns)
                 writer.writerows(rows)
         except OSError as error:
-            raise unwritable(self.path, error) from error
+            raise unplaceable(self.path, error) from error
 
     def keep(self) -> None:
         """The folder has its name now."""
         try:
             self._part.replace(self.path)
         except OSError as error:
-            raise unwritable(self.path, error) from error
+            raise unplaceable(self.path, error) from error
 
 
-def unwritable(path: Path, error: OSError) -> SupcamError:
-    """What to say when ``path`` cannot be written."""
-    return SupcamError(
-        f"that it cannot be written ({error.strerror or error})",
-        expected="a place in a folder that exists, may be written to and has room",
-        remedy="choose another output",
-        where=path,
-    )
+def unplaceable(path: Path, error: OSError) -> SupcamError:
+    """What to say when a folder or picture cannot be written at ``path``."""
+    return unwritable(path, error, expected="a place in a folder that exists, may be written to and has room")

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 import supcam
-from supcam.core.crop import mask_box
+from supcam.core.foreground import mask_box
 from supcam.core.rle import encode_rle
 from supcam.core.types import Box, ClusterType, Mask
 from supcam.data.ideogram import CHROMOSOMES
@@ -140,13 +140,7 @@ def _bodies(one: DrawnObject) -> Iterator[tuple[str, Box, Mask]]:
     """Each chromosome of an object: its name, its own box in the picture, and its mask there."""
     for name, mask in zip(one.chromosomes, one.masks, strict=True):
         inner = mask_box(mask)
-        box = Box(
-            top=inner.top + one.box.top,
-            left=inner.left + one.box.left,
-            bottom=inner.bottom + one.box.top,
-            right=inner.right + one.box.left,
-        )
-        yield name, box, mask[inner.slices]
+        yield name, inner.moved(one.box.top, one.box.left), mask[inner.slices]
 
 
 def _with_chromosomes(metaphase: VirtualMetaphase) -> Iterator[tuple[int, DrawnObject]]:

@@ -11,6 +11,8 @@ from typing import TextIO
 
 from supcam.core.types import SupcamError
 
+_EXPECTED = "a file in a folder that exists, may be written to and has room"
+
 
 class WholeFile:
     """A file being written under a passing name beside ``path``; ``keep`` gives it its name.
@@ -33,7 +35,7 @@ class WholeFile:
                 self._part = self._target.with_name(name)
             self._stream = self._open()
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
 
     def __enter__(self) -> WholeFile:
         return self
@@ -47,7 +49,7 @@ class WholeFile:
             self._stream.close()
         except OSError as failure:
             if error is None:
-                raise _unwritable(self.path, failure) from failure
+                raise unwritable(self.path, failure) from failure
         finally:
             if not self._direct:
                 self._part.unlink(missing_ok=True)
@@ -57,7 +59,7 @@ class WholeFile:
         try:
             return self._stream.write(text)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     def sync(self) -> None:
         """All that was written is on the disk now."""
@@ -66,7 +68,7 @@ class WholeFile:
             if not self._direct:
                 os.fsync(self._stream.fileno())
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     def keep(self) -> None:
         """The file has its name, and whatever had it before is replaced."""
@@ -76,7 +78,7 @@ class WholeFile:
             if not self._direct:
                 self._part.replace(self._target)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         self._kept = True
 
     def _open(self) -> TextIO:
@@ -87,10 +89,11 @@ class WholeFile:
         return self._part.open("w", encoding="utf-8", errors="backslashreplace", newline="")
 
 
-def _unwritable(path: Path, error: OSError) -> SupcamError:
+def unwritable(path: Path, error: OSError, *, expected: str = _EXPECTED) -> SupcamError:
+    """What to say when ``path`` cannot be written."""
     return SupcamError(
         f"that it cannot be written ({error.strerror or error})",
-        expected="a file in a folder that exists, may be written to and has room",
+        expected=expected,
         remedy="choose another output",
         where=path,
     )
