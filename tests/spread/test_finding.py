@@ -100,7 +100,7 @@ def test_levels_of_a_large_picture_come_from_its_fullest_areas(monkeypatch: pyte
     monkeypatch.setattr(finding, "WHOLE_PIXELS", 360 * 400)
     small = drawn(1).stain
     large = np.zeros((1440, 1600), np.float32)
-    large[720:1080, 800:1200] = small
+    large[720:1080, 1080:1480] = small
     one = find_ground(WholeStain(small), config=CONFIG).levels
     other = find_ground(WholeStain(large), config=CONFIG).levels
     assert other.typical_stain == pytest.approx(one.typical_stain, rel=0.15)

@@ -7,7 +7,7 @@ from supcam.core.types import Box, ClusterType, Clutter, Decision, Prediction, R
 from supcam.spread.finding import Found
 from supcam.spread.objects import REJECTED, Judge, Reason
 
-JUDGE = Judge(width_px=10.0, threshold=0.2, most_chromosomes=5)
+JUDGE = Judge(width_px=10.0, threshold=0.2)
 CHANCES = np.array([0.1, 0.9])
 
 
@@ -99,5 +99,5 @@ def test_the_threshold_rejects_and_what_is_near_it_is_shown(
 def test_every_doubt_is_told() -> None:
     prediction = read(decision=Decision.REVIEW, n=5)
     item = JUDGE.judged(found(is_cut=True), prediction=prediction, chances=CHANCES)
-    assert item.doubts == (Reason.UNSURE_TYPE, Reason.CUT, Reason.MOST)
+    assert item.doubts == (Reason.UNSURE_TYPE, Reason.CUT)
     assert item.decision is Decision.REVIEW

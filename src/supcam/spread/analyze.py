@@ -16,6 +16,7 @@ from supcam.core.reading import read_numbers
 from supcam.core.types import Box, ImageError, Region
 from supcam.pack.bundle import Model, load_model
 from supcam.pack.folder import Outputs
+from supcam.spread.areas import single_area, with_area
 from supcam.spread.finding import WRITE_PX, Found, find_ground, find_objects
 from supcam.spread.objects import CROP_RIM_PX, UNFITTED_THRESHOLD, Chances, Judge, SpreadObject
 from supcam.spread.picture import Grey, ImageLike, OpenPicture, open_picture, preview
@@ -70,7 +71,6 @@ def _analyze(picture: OpenPicture, *, model: Model, name: str, write_px: int = W
     judge = Judge(
         width_px=ground.levels.width_px,
         threshold=UNFITTED_THRESHOLD if fitted is None else fitted,
-        most_chromosomes=_most_chromosomes(model),
     )
     judged: list[_Judged] = []
     for found in find_objects(picture, ground=ground, config=config, write_px=write_px):
@@ -82,12 +82,13 @@ def _analyze(picture: OpenPicture, *, model: Model, name: str, write_px: int = W
             remedy="cut the picture, or set a larger min_area_px",
         )
     judged.sort(key=lambda each: each.order)
+    objects = _counted([each.item for each in judged], width_px=ground.levels.width_px, model=model)
     shown, scale = preview(picture)
     sharpness = [each.sharpness for each in judged if each.sharpness is not None and each.item.is_kept]
     return Analysis(
         name=name,
         size=picture.size,
-        objects=tuple(replace(each.item, object_id=n) for n, each in enumerate(judged, start=1)),
+        objects=objects,
         preview=shown,
         preview_scale=scale,
         polarity=picture.polarity,
@@ -101,12 +102,14 @@ def _analyze(picture: OpenPicture, *, model: Model, name: str, write_px: int = W
     )
 
 
-def _most_chromosomes(model: Model) -> int:
-    """The number that stands for itself and more; without a number head none does."""
+def _counted(items: Sequence[SpreadObject], *, width_px: float, model: Model) -> tuple[SpreadObject, ...]:
+    """The objects numbered from 1, those of a model with a number head counted by their area as well."""
+    numbered = [replace(item, object_id=n) for n, item in enumerate(items, start=1)]
     if not model.card.heads_trained.count:
-        return _MOST_OBJECTS
-    size = model.card.crop.size_px
-    return int(model.logits(np.zeros((1, 1, size, size), np.float32)).count_logits.shape[1])
+        return tuple(numbered)
+    single_px = single_area(numbered, width_px=width_px)
+    most = max((len(item.number_chances) - 1 for item in numbered if item.is_kept), default=1)
+    return tuple(with_area(item, single_px=single_px, most_chromosomes=most) for item in numbered)
 
 
 def _judge_area(found: Sequence[Found], *, picture: OpenPicture, judge: Judge, model: Model) -> list[_Judged]:

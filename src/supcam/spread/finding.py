@@ -27,7 +27,7 @@ _ROWS = 512
 WHOLE_PIXELS = 9_000_000
 """Stain and width of a chromosome come from the whole of a picture of up to so many pixels."""
 _LEVEL_AREAS = 6
-"""In larger ones they come from this many areas, those with most in them."""
+"""In larger ones they come from up to so many areas, those with most in them."""
 
 
 class StainSource(Protocol):
@@ -152,7 +152,8 @@ def _fullest(above: Stain, *, size: tuple[int, int]) -> list[Box]:
     small = [slice(a.top // REDUCTION, -(-a.bottom // REDUCTION)) for a in areas]
     across = [slice(a.left // REDUCTION, -(-a.right // REDUCTION)) for a in areas]
     counts = [-int((above[r, c] > level).sum()) for r, c in zip(small, across, strict=True)]
-    return [areas[i] for i in sorted(np.argsort(counts, kind="stable")[:_LEVEL_AREAS])]
+    fullest = np.argsort(counts, kind="stable")[:_LEVEL_AREAS]
+    return [areas[i] for i in sorted(fullest) if counts[i] <= 0.5 * min(counts)]
 
 
 def _in_area(

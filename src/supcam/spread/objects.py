@@ -41,6 +41,7 @@ class Reason(StrEnum):
     NEARLY_KEPT = "rejected, but it may be a chromosome"
     UNSURE_TYPE = "the type is not sure"
     CUT = "cut by the border of the picture"
+    UNSURE_NUMBER = "the number of chromosomes is not sure"
     MOST = "more chromosomes than the model can count"
 
 
@@ -99,7 +100,6 @@ class Judge:
 
     width_px: float
     threshold: float
-    most_chromosomes: int
 
     def by_shape(self, found: Found) -> Reason | None:
         """Why an object is no chromosome, as far as shape and stain tell it."""
@@ -140,7 +140,6 @@ class Judge:
             Reason.UNSURE_TYPE: prediction.decision is Decision.REVIEW,
             Reason.NEARLY_REJECTED: chance is not None and self._is_near(chance),
             Reason.CUT: found.is_cut,
-            Reason.MOST: prediction.n_chromosomes >= self.most_chromosomes,
         }
         return tuple(reason for reason, holds in doubts.items() if holds)
 
