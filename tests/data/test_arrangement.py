@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
+from supcam.core.foreground import Levels
 from supcam.core.types import ClusterType
-from supcam.data.arrangement import Sketcher, arrange, cores_of, is_one_component, type_of
+from supcam.data.arrangement import (
+    Sketcher,
+    arrange,
+    cores_of,
+    is_one_component,
+    is_one_object,
+    type_of,
+)
 from supcam.data.drawing import Preparation, Sketch, sketch_chromosome
 from supcam.data.joining import Closeness, Laid, added_stains, relation_of
 
@@ -114,3 +123,31 @@ def test_reserve_asks_for_a_stronger_bridge() -> None:
     joined = np.pad(np.concatenate([block, bridge, block], axis=1), 4)
     assert is_one_component(joined)
     assert not is_one_component(joined, reserve=1.5)
+
+
+def two_bodies(*, bridge: float) -> np.ndarray:
+    """Two blurred bodies of stain 0.5 and 40 x 16 pixels, end to end with a narrow bridge between them."""
+    body = np.full((16, 40), 0.5, np.float32)
+    between = np.zeros((16, 10), np.float32)
+    between[4:12] = bridge
+    return cv2.GaussianBlur(np.pad(np.concatenate([body, between, body], axis=1), 6), (0, 0), 1.3)
+
+
+@pytest.mark.parametrize(("bridge", "is_one"), [(0.3, True), (0.15, False), (0.05, False)])
+def test_object_needs_a_bridge_at_the_contact_level(bridge: float, is_one: bool) -> None:
+    """0.19 is the contact level, 0.11 the segmentation level: between the two, whole pictures cut."""
+    levels = Levels(typical_stain=0.5, width_px=16.0)
+    assert is_one_object(two_bodies(bridge=bridge), levels=levels) is is_one
+
+
+def test_darker_neighbours_ask_for_a_stronger_bridge() -> None:
+    stain = two_bodies(bridge=0.3)
+    assert is_one_object(stain, levels=Levels(typical_stain=0.7, width_px=16.0))
+    assert not is_one_object(stain, levels=Levels(typical_stain=0.9, width_px=16.0))
+
+
+def test_cluster_that_looks_like_a_nucleus_is_no_object_of_chromosomes() -> None:
+    round_body = np.zeros((120, 120), np.float32)
+    cv2.circle(round_body, (60, 60), 50, 0.5, -1)
+    blurred = cv2.GaussianBlur(round_body, (0, 0), 1.3)
+    assert not is_one_object(blurred, levels=Levels(typical_stain=0.5, width_px=16.0))

@@ -205,6 +205,14 @@ def test_ordinary_pictures_are_not_taken_for_pasted(annotated: list[Annotated]) 
     assert not is_pasted(np.full((50, 50), 255.0, np.float32), white=255.0)
 
 
+def test_scan_whose_ground_is_saturated_throughout_is_nothing_pasted() -> None:
+    """All grey there is belongs to chromosomes: the mode of what is below white is no background."""
+    drawn = draw_metaphase(np.random.default_rng(2), config=SynthesisConfig(n_chromosomes=12)).stain
+    scan = np.clip(np.rint(275 * 10.0**-drawn), 0, 255).astype(np.float32)
+    assert (scan == 255).mean() > 0.8
+    assert not is_pasted(scan, white=255.0)
+
+
 def test_glaring_nucleus_in_fluorescence_is_nothing_pasted() -> None:
     """On a dark background, exact white is a bright object."""
     config = SynthesisConfig(polarity=Polarity.FLUORESCENCE, n_chromosomes=12, n_nuclei=(0, 0))

@@ -64,11 +64,11 @@ def test_bodies_hang_together_better_where_the_camera_takes_stain_away(
         laboratory = Laboratory.model_validate({"stain_level": 0.3, "camera": camera})
         return draw_slide(np.random.default_rng(0), laboratory=laboratory).bridge
 
-    assert bridge(background=0.9) == 1.5
-    assert bridge(background=0.9, sharpening=0.5) == 2.0
-    assert bridge(background=1.08) == pytest.approx(1.5 + np.log10(1.08) / (0.22 * 0.18))
+    assert bridge(background=0.9) == 1.15
+    assert bridge(background=0.9, sharpening=0.5) == pytest.approx(1.3)
+    assert bridge(background=1.08) == pytest.approx(1.15 + np.log10(1.08) / (0.38 * 0.18))
     assert all(
-        1.5 <= draw_slide(np.random.default_rng(0), laboratory=one).bridge < 3.5 for one in laboratories
+        1.15 <= draw_slide(np.random.default_rng(0), laboratory=one).bridge < 2.5 for one in laboratories
     )
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from supcam.core.config import ForegroundConfig
-from supcam.core.foreground import core_mask, segmentation_mask, solid, typical_stain
+from supcam.core.foreground import Levels, core_mask, segmentation_mask, solid, split, typical_stain
 from supcam.core.types import ClusterType, Mask, Stain
 from supcam.data.drawing import Sketch, ink
 from supcam.data.joining import Closeness, Laid, join, lay, relation_of
@@ -77,3 +77,17 @@ def is_one_component(stain: Stain, *, reserve: float = 1.0) -> bool:
     mask = segmentation_mask(stain, typical=reserve * typical_stain(stain), config=ForegroundConfig())
     n_labels, _ = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     return bool(n_labels == 2)
+
+
+def is_one_object(stain: Stain, *, levels: Levels) -> bool:
+    """Whether a drawn cluster is one object, and no nucleus, in a whole picture of these ``levels``.
+
+    Bridges between its bodies, and light bands within them, must then reach the contact level.
+    """
+    config = ForegroundConfig()
+    mask = segmentation_mask(stain, typical=levels.typical_stain, config=config)
+    n_labels, _ = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    if n_labels != 2:
+        return False
+    pieces = split(stain, mask=mask, levels=levels, config=config)
+    return len(pieces) == 1 and pieces[0].clutter is None

@@ -21,6 +21,8 @@ _OWNED_SHARE = 0.10
 _FIT = 0.55
 _DEBRIS_OVERLAP = 0.02
 _PASTED_AREA_PX = 300
+_SATURATED_SHARE = 0.5
+"""The training cases' pasted pictures have at most 0.03 of exact white."""
 _GREY_BACKGROUND = (0.5, 0.975)
 """Shares of white between which a background is grey: neither that of fluorescence nor saturated."""
 
@@ -132,11 +134,11 @@ def _harvest_picture(
 def is_pasted(pixels: np.ndarray, *, white: float) -> bool:
     """Whether the picture shows chromosomes pasted back: large exact-white regions in a grey background.
 
-    A saturated background is an ordinary scan: there the mode itself is (nearly) white. On a dark background
-    exact white is a bright object.
+    A saturated background is an ordinary scan: there the mode itself is (nearly) white, or most of the
+    picture is. On a dark background exact white is a bright object.
     """
     below = pixels[pixels < white]
-    if not below.size:
+    if below.size <= (1 - _SATURATED_SHARE) * pixels.size:
         return False
     counts = np.bincount((below * (255.0 / white)).astype(np.uint8), minlength=256)
     darkest, brightest = _GREY_BACKGROUND

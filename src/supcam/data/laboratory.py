@@ -70,8 +70,8 @@ class Laboratory(StageConfig):
 class VirtualSlide:
     """One slide of a laboratory: what all chromosomes of one picture share.
 
-    Where touching bodies hang together there must be ``bridge`` times the stain of the segmentation
-    threshold: noise, sharpening and a background that saturates take off some of it.
+    Where touching bodies hang together there must be ``bridge`` times the stain of the contact level: noise,
+    sharpening and a background that saturates take off some of it.
     """
 
     preparation: Preparation
@@ -104,11 +104,11 @@ def draw_slide(rng: np.random.Generator, *, laboratory: Laboratory) -> VirtualSl
 
 
 def _bridge(laboratory: Laboratory) -> float:
-    """1.5 for a plain camera; what sharpening and a saturated background take away comes on top."""
+    """1.15 for a plain camera; what sharpening and a saturated background take away comes on top."""
     camera = laboratory.camera
     swallowed = max(0.0, float(np.log10(camera.background)))
-    threshold = ForegroundConfig().segmentation_level * _BODY_STAIN * laboratory.stain_level
-    return 1.5 + camera.sharpening + swallowed / threshold
+    contact = ForegroundConfig().contact_level * _BODY_STAIN * laboratory.stain_level
+    return 1.15 + 0.3 * camera.sharpening + swallowed / contact
 
 
 def virtual_laboratory(number: int, *, seed: int = 0) -> Laboratory:

@@ -1,4 +1,4 @@
-"""Whether objects of known labels are found again: each as one component at the segmentation threshold."""
+"""Whether objects of known labels are found again in a picture, each as one object of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FOREIGN_SHARE = 0.05
 
 
 class Found(StrEnum):
-    """How an object looks at the segmentation threshold; unread: the reader refused the whole picture."""
+    """How a picture shows an object of known label; unread: the reader refused the whole picture."""
 
     WHOLE = "whole"
     SPLIT = "split"

@@ -15,13 +15,14 @@ from jaxtyping import UInt8, UInt16
 from pydantic import AfterValidator, Field
 
 from supcam.core.config import ForegroundConfig, ImageConfig, StageConfig
-from supcam.core.foreground import find_foreground
+from supcam.core.foreground import Levels, find_foreground, typical_stain
 from supcam.core.image import grey_from_array, to_stain
 from supcam.core.types import ClusterType, CompositionError, ConfigError, ImageError
-from supcam.data.arrangement import arrange, cores_of, is_one_component, type_of
+from supcam.data.arrangement import arrange, cores_of, is_one_object, type_of
 from supcam.data.camera import expose, to_8_bit, to_16_bit
 from supcam.data.clutter import DrawnClutter, draw_debris, draw_fibre, draw_nucleus
 from supcam.data.composition import relation_plan
+from supcam.data.drawing import ink
 from supcam.data.joining import Closeness, added_stains, stacked_masks
 from supcam.data.karyotype import parse_karyotype
 from supcam.data.laboratory import Laboratory, PictureSize, VirtualSlide, draw_slide
@@ -35,7 +36,10 @@ Contact = Literal["instance", "touching", "overlapping", "touching_overlapping",
 Pixels = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
 Labels = UInt16[np.ndarray, "height width"]
 
-_DRAWS = 20
+_DRAWS = 40
+_DRAWS_OF_ONE = 5
+_USUAL_TYPES = ("2", "5", "7", "11", "14", "18", "X")
+"""Chromosomes by which the typical stain of a slide is told."""
 _CORE_CLOSENESS = Closeness(max_gap_px=4.0, touch_depth=0.25, overlap_depth=0.5)
 """What ``docs/method.md`` calls touching and overlapping, read on core masks at the final resolution."""
 _FIBRE_SHARE = 0.25
@@ -95,7 +99,7 @@ class VirtualMetaphase:
 
     ``objects`` have types, counts, boxes, one mask a chromosome and the chromosomes' names; nuclei and debris
     are objects without type. A pixel of ``labels`` is k + 1 for ``objects[k]``, else 0; ``found[k]`` tells
-    how the object looks at the segmentation threshold of this very picture.
+    whether the foreground of this very picture shows it as one object.
     """
 
     pixels: Pixels
@@ -121,8 +125,9 @@ def draw_virtual_metaphase(
     """
     karyotype = parse_karyotype(plan.karyotype or str(rng.choice(["46,XX", "46,XY"])))
     look = draw_slide(rng, laboratory=laboratory)
+    levels = _levels(rng, look=look)
     elements = [
-        _cluster(rng, group=group, look=look, plan=plan)
+        _cluster(rng, group=group, look=look, levels=levels, plan=plan)
         for group in _groups(rng, chromosomes=karyotype.chromosomes, plan=plan)
     ]
     elements += _clutter(rng, look=look, plan=plan)
@@ -199,24 +204,39 @@ def _usual_size(kind: Contact, *, plan: MetaphasePlan) -> float:
     return float(np.average(sizes, weights=plan.group_shares))
 
 
-def _cluster(rng: np.random.Generator, *, group: _Group, look: VirtualSlide, plan: MetaphasePlan) -> Element:
-    """The chromosomes of ``group`` in their relation, one component at the segmentation threshold."""
+def _levels(rng: np.random.Generator, *, look: VirtualSlide) -> Levels:
+    """Width and typical stain of the slide; stain with the reserve that its bridges need."""
+    sketches = (
+        sketch_type(rng, chromosome=name, preparation=look.preparation, banding=look.banding)
+        for name in _USUAL_TYPES
+    )
+    stains = [typical_stain(ink(sketch, rng=rng).stain) for sketch in sketches]
+    return Levels(look.bridge * float(np.median(stains)), width_px=look.preparation.width_px)
+
+
+def _cluster(
+    rng: np.random.Generator, *, group: _Group, look: VirtualSlide, levels: Levels, plan: MetaphasePlan
+) -> Element:
+    """The chromosomes of ``group`` in their relation, one object in a whole picture.
+
+    A single chromosome that never is, for its light bands, is taken as it is.
+    """
     closeness = Closeness(plan.max_gap_px, plan.touch_depth, plan.overlap_depth)
     sketchers = [
         partial(sketch_type, chromosome=name, preparation=look.preparation, banding=look.banding)
         for name in group.chromosomes
     ]
     n = len(sketchers)
-    for _ in range(_DRAWS):
+    for draw in range(_DRAWS):
         relations = [None] * (n - 1) if group.contact == "heap" else relation_plan(group.type, n, rng=rng)
         laid = arrange(rng, sketchers=sketchers, relations=relations, closeness=closeness)
         if laid is None or type_of(laid, closeness=closeness) is not group.type:
             continue
         stain = added_stains(laid, share=look.added_stain)
         cores = cores_of(laid, stain=stain)
-        if type_of(cores, closeness=_CORE_CLOSENESS) is group.type and is_one_component(
-            stain, reserve=look.bridge
-        ):
+        if type_of(cores, closeness=_CORE_CLOSENESS) is not group.type:
+            continue
+        if is_one_object(stain, levels=levels) or (n == 1 and draw >= _DRAWS_OF_ONE):
             masks = stacked_masks(laid)
             return Element(ObjectKind.CHROMOSOMES, stain, masks, group.type, group.chromosomes)
     raise CompositionError(

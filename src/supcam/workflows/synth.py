@@ -58,7 +58,7 @@ class SynthPlan:
 
 @dataclass(frozen=True)
 class SynthSummary:
-    """What came of it: objects by what they are, and by how they look at the segmentation threshold."""
+    """What came of it: objects by what they are, and by how the foreground shows them."""
 
     n_pictures: int
     kinds: Counter[str]
@@ -68,8 +68,8 @@ class SynthSummary:
         """The whole in one line."""
         kinds = ", ".join(f"{n} {kind}" for kind, n in self.kinds.most_common())
         other = sum(n for found, n in self.found.items() if found is not Found.WHOLE)
-        share = f"{other} of {self.found.total()} objects of chromosomes not one component of their own"
-        return f"{self.n_pictures} metaphases: {kinds}; {share} at the segmentation threshold"
+        share = f"{other} of {self.found.total()} instances and clusters are not found as one object"
+        return f"{self.n_pictures} metaphases: {kinds}; {share}"
 
 
 def read_synth_config(path: Path | None, *, asked: dict[str, object]) -> SynthConfig:

@@ -59,7 +59,7 @@ class SyntheticSet:
     - ``coco.json``: the same in COCO, with one mask a chromosome as RLE: masks of overlapping chromosomes
       share pixels. ``objects.json``: COCO of the objects, in the four types, nucleus and debris.
     - ``images.csv``, ``objects.csv``, ``chromosomes.csv``: a line each. Nuclei and debris have no type;
-      ``found`` tells whether the object is one component at the segmentation threshold.
+      ``found`` tells whether the foreground of the picture shows it as one object.
     - ``config.json``: all that decided the rest.
 
     Raises ``SupcamError`` when there is something at ``path``, or it cannot be written.
