@@ -27,9 +27,8 @@ from supcam.core.crop import network_input, normalise
 from supcam.core.types import ClusterType, CompositionError, Region
 from supcam.data.composition import Composed, Composer
 from supcam.data.piece import Piece, Pose, cast, prepare
-from supcam.data.split import read_roles
 from supcam.learn.recipe import read_recipe
-from supcam.learn.sources import harvest_parts, read_sources
+from supcam.learn.sources import PartsReader
 from supcam.learn.stages import Stages, read_stages
 
 MIX = {
@@ -167,9 +166,9 @@ def _interval(scored: Sequence[tuple[str, float, float]], *, seed: int) -> tuple
 def gather(seed: int, limit: int, config: Path) -> dict[str, list[Pair]]:
     """The three sets of pairs: composed clusters, naive clusters, redrawn singles."""
     rng = np.random.default_rng(seed)
-    stages = read_stages(read_recipe(config))
-    roles = read_roles(config.parent / stages.data.roles)
-    harvest = harvest_parts(read_sources(stages.data), roles=roles, parts=["tseng24:train"], stages=stages)
+    recipe = read_recipe(config)
+    stages = read_stages(recipe)
+    harvest = PartsReader(folder=config.parent).harvest(recipe, parts=["tseng24:train"])
     by_case: dict[str, list[Piece]] = {}
     for region in harvest.singles:
         piece = prepare(region, config=stages.recipe.foreground)

@@ -11,6 +11,7 @@ import pytest
 from tests.harvested import harvest
 
 from supcam.core.config import parse_config
+from supcam.core.crop import network_input
 from supcam.core.types import ClusterType, CompositionError, ConfigError, ManifestError, Region
 from supcam.data.harvest import Harvest
 from supcam.data.synthesis import draw_chromosome, draw_cluster, draw_preparation, to_grey
@@ -18,8 +19,8 @@ from supcam.learn.batches import TrainingSources
 from supcam.learn.mixing import MixedSource, Pool, RealSource
 from supcam.learn.recipe import Recipe
 from supcam.learn.sources import (
+    PartsReader,
     build_sources,
-    harvest_parts,
     read_sources,
     source_of,
     sources_of,
@@ -187,11 +188,26 @@ def test_hash_of_the_data_changes_with_pictures_labels_and_roles_and_with_nothin
 
 def test_picture_that_cannot_be_read_is_left_out(disk: Path) -> None:
     (disk / "data" / "a3.png").write_text("no picture")
-    stages = read_stages(recipe_on(disk))
-    from supcam.data.split import read_roles
-
-    found = harvest_parts(
-        read_sources(stages.data), roles=read_roles(disk / "roles.csv"), parts=["lab:train"], stages=stages
-    )
+    found = PartsReader(folder=disk).harvest(recipe_on(disk), parts=["lab:train"])
     assert len(found.singles) == 7
     assert [one.path.name for one in found.left_out] == ["a3.png"]
+
+
+def test_parts_are_harvested_once_for_all_recipes_that_read_them_alike(disk: Path) -> None:
+    reader, recipe = PartsReader(folder=disk), recipe_on(disk)
+    first = reader.harvest(recipe, parts=["lab:train"])
+    other = recipe.model_copy(update={"crop": recipe.crop.model_copy(update={"size_px": 64})})
+    assert reader.harvest(other, parts=["lab:train"]).singles[0] is first.singles[0]
+    looser = recipe.foreground.model_copy(update={"segmentation_level": 0.3})
+    read_anew = recipe.model_copy(update={"foreground": looser})
+    assert reader.harvest(read_anew, parts=["lab:train"]).singles[0] is not first.singles[0]
+
+
+def test_examples_are_what_the_network_sees_of_the_regions_in_their_order(disk: Path) -> None:
+    reader, recipe = PartsReader(folder=disk), recipe_on(disk)
+    regions = reader.regions(recipe, parts=["lab:select", "lab:train"])
+    examples = reader.examples(recipe, parts=["lab:select", "lab:train"])
+    assert {one.case for one in regions} == {"a", "b"}
+    assert [one.type for one in examples] == [one.type for one in regions]
+    expected = network_input(regions[0], config=recipe.crop)
+    np.testing.assert_array_equal(examples[0].picture[0], expected)

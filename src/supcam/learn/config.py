@@ -133,6 +133,11 @@ class ScheduleConfig(StageConfig):
         """Steps of the whole run."""
         return self.epochs * self.steps_per_epoch
 
+    @property
+    def total_pictures(self) -> int:
+        """Pictures seen in the whole run, each drawn anew."""
+        return self.total_steps * self.batch_size
+
 
 class PretrainConfig(ScheduleConfig, ContrastConfig):
     """Step 1: the backbone learns to tell types apart by contrast."""

@@ -133,7 +133,7 @@ class Finetuning(lightning.LightningModule):
         with torch.autocast(batch.pictures.device.type, enabled=False):
             output: NetworkOutput = self.average(batch.pictures)
         self._answers[dataloader_idx].append(
-            _answers(output, batch=batch, counts_trained=self.config.count_weight > 0)
+            answers_of(output, batch=batch, counts_trained=self.config.count_weight > 0)
         )
 
     @override
@@ -152,7 +152,8 @@ def fingerprint(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _answers(output: NetworkOutput, *, batch: Batch, counts_trained: bool) -> Answers:
+def answers_of(output: NetworkOutput, *, batch: Batch, counts_trained: bool) -> Answers:
+    """What the network said about ``batch``, beside what is known of it."""
     return Answers(
         type_logits=_numpy(output.type_logits),
         count_logits=_numpy(output.count_logits) if counts_trained else None,

@@ -37,12 +37,16 @@ from supcam.learn.surroundings import quiet, stopped_by_hand, threads_of
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A finished run: its folder, its last checkpoint, its steps and the averaged network's last scores."""
+    """A finished run: its folder, its last checkpoint, its steps and the averaged network's last scores.
+
+    ``first_step`` is where this call began: above 0 for an interrupted run, ``steps`` for a finished one.
+    """
 
     folder: Path
     checkpoint: Path
     steps: int
     scores: dict[str, Scores]
+    first_step: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,12 +95,13 @@ def run_pretraining(
 
 
 def run_finetuning(
-    recipe: Recipe, *, sources: TrainingSources, folder: Path, progress: bool = False
+    recipe: Recipe, *, sources: TrainingSources, folder: Path, progress: bool = False, reuse: bool = False
 ) -> RunResult:
     """Step 2 by the recipe, or its only one, into ``folder``; an interrupted run is taken up.
 
-    It starts from ``train.init_from``, else from weights drawn by chance. Raises ``TrainingError`` when the
-    folder holds a finished run, another run, or anything else, and for a start that does not fit.
+    It starts from ``train.init_from``, else from weights drawn by chance. With ``reuse`` a finished one is
+    returned as it is. Raises ``TrainingError`` when the folder holds a finished run (without ``reuse``),
+    another run, or anything else, and for a start that does not fit.
     """
     config = recipe.train
     _require_device(config)
@@ -109,7 +114,7 @@ def run_finetuning(
         validation=_loaders(sources.validation.values(), config),
         identity=identity_of(recipe, step=FINETUNE, data_hash=sources.data_hash),
     )
-    return _run(task, folder=folder, progress=progress)
+    return _run(task, folder=folder, progress=progress, reuse=reuse)
 
 
 def _require_device(config: ScheduleConfig) -> None:
@@ -125,7 +130,7 @@ def _run(task: _Task, *, folder: Path, progress: bool, reuse: bool = False) -> R
     start = open_folder(folder, identity=task.identity, total_steps=task.config.total_steps)
     if start.is_finished:
         if reuse:
-            return RunResult(folder=folder, checkpoint=folder / CHECKPOINT, steps=start.step, scores={})
+            return RunResult(folder, folder / CHECKPOINT, steps=start.step, scores={}, first_step=start.step)
         raise TrainingError(
             f"a finished run of {start.step} steps",
             expected="a new folder or an interrupted run",
@@ -144,7 +149,11 @@ def _run(task: _Task, *, folder: Path, progress: bool, reuse: bool = False) -> R
                 weights_only=True,
             )
     return RunResult(
-        folder=folder, checkpoint=folder / CHECKPOINT, steps=trainer.global_step, scores=task.learner.scores
+        folder=folder,
+        checkpoint=folder / CHECKPOINT,
+        steps=trainer.global_step,
+        scores=task.learner.scores,
+        first_step=start.step,
     )
 
 

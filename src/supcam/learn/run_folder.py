@@ -86,12 +86,12 @@ def _claim(folder: Path, *, identity: Identity) -> None:
             remedy="name another output folder",
             where=folder,
         )
-    written = {**identity, _MADE_WITH: _versions()}
+    written = {**identity, _MADE_WITH: versions()}
     unfinished.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     unfinished.replace(folder / CONFIG)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """What the run was begun with; another version may compute other bits."""
     return {module.__name__: str(module.__version__) for module in (torch, lightning, timm, np, cv2)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,18 +31,80 @@ def build_sources(recipe: Recipe, *, folder: Path = Path(), tick: Tick | None = 
 
     Raises ``ConfigError`` for a part that no case plays, ``ManifestError`` for tables that cannot be used.
     """
-    stages = read_stages(recipe)
-    manifest = read_sources(stages.data)
-    roles = read_roles(folder / stages.data.roles)
-    refuse_leaks(manifest, roles=roles)
-    train = harvest_parts(manifest, roles=roles, parts=stages.data.train, stages=stages, tick=tick)
-    validation = {
-        name: _examples(harvest_parts(manifest, roles=roles, parts=parts, stages=stages, tick=tick), stages)
-        for name, parts in stages.data.validation.items()
-    }
-    used = (*stages.data.train, *(part for parts in stages.data.validation.values() for part in parts))
-    data_hash = _data_hash(manifest, roles=roles, parts=used)
-    return sources_of(train, validation=validation, data_hash=data_hash, stages=stages)
+    return PartsReader(folder=folder, tick=tick).sources(recipe)
+
+
+class PartsReader:
+    """Parts of the sources (``source:role``), harvested when first asked for and kept for further recipes.
+
+    ``folder`` is where recipes look for their roles files. Methods raise ``ConfigError`` for a part that no
+    case plays, ``ManifestError`` for tables that cannot be used.
+    """
+
+    def __init__(self, *, folder: Path = Path(), tick: Tick | None = None) -> None:
+        self._folder = folder
+        self._tick = tick
+        self._read: dict[str, tuple[Manifest, Roles]] = {}
+        self._harvested: dict[str, Harvest] = {}
+
+    def sources(self, recipe: Recipe) -> TrainingSources:
+        """What either step of ``recipe`` learns from, and what both are watched on."""
+        stages = read_stages(recipe)
+        data = stages.data
+        validation = {name: self.examples(recipe, parts=parts) for name, parts in data.validation.items()}
+        return sources_of(
+            self.harvest(recipe, parts=data.train),
+            validation=validation,
+            data_hash=self._hash(stages),
+            stages=stages,
+        )
+
+    def regions(self, recipe: Recipe, *, parts: Sequence[str]) -> tuple[Region, ...]:
+        """The single chromosomes and clusters of ``parts``, always in the same order."""
+        harvest = self.harvest(recipe, parts=parts)
+        return (*harvest.singles, *harvest.clusters)
+
+    def examples(self, recipe: Recipe, *, parts: Sequence[str]) -> tuple[Example, ...]:
+        """What the network of ``recipe`` sees of ``regions``."""
+        regions = self.regions(recipe, parts=parts)
+        return tuple(example_of(one, picture=network_input(one, config=recipe.crop)) for one in regions)
+
+    def harvest(self, recipe: Recipe, *, parts: Sequence[str]) -> Harvest:
+        """Everything cut from the pictures whose case plays one of ``parts``."""
+        stages = read_stages(recipe)
+        return sum((self._part(part, stages=stages) for part in parts), EMPTY)
+
+    def _part(self, part: str, *, stages: Stages) -> Harvest:
+        recipe = stages.recipe
+        key = "\n".join(
+            [part, _key(stages.data), *(c.model_dump_json() for c in (recipe.image, recipe.foreground))]
+        )
+        if key not in self._harvested:
+            manifest, roles = self._manifest(stages.data)
+            self._harvested[key] = _harvest_part(
+                manifest, roles=roles, part=part, recipe=recipe, tick=self._tick
+            )
+        return self._harvested[key]
+
+    def _manifest(self, data: DataConfig) -> tuple[Manifest, Roles]:
+        """All sources and who plays what, with no picture on two sides."""
+        key = _key(data)
+        if key not in self._read:
+            manifest, roles = read_sources(data), read_roles(self._folder / data.roles)
+            refuse_leaks(manifest, roles=roles)
+            self._read[key] = manifest, roles
+        return self._read[key]
+
+    def _hash(self, stages: Stages) -> str:
+        manifest, roles = self._manifest(stages.data)
+        data = stages.data
+        used = (*data.train, *(part for parts in data.validation.values() for part in parts))
+        return _data_hash(manifest, roles=roles, parts=used)
+
+
+def _key(data: DataConfig) -> str:
+    """What decides which pictures there are and what they play."""
+    return data.model_dump_json(include={"root", "sources", "roles"})
 
 
 def read_sources(config: DataConfig) -> Manifest:
@@ -69,26 +131,22 @@ def _read_source(source: SourceConfig, *, root: Path) -> Manifest:
     return read_manifest(root / source.path, layout=source.layout, options=options)
 
 
-def harvest_parts(
-    manifest: Manifest, *, roles: Roles, parts: Sequence[str], stages: Stages, tick: Tick | None = None
+def _harvest_part(
+    manifest: Manifest, *, roles: Roles, part: str, recipe: Recipe, tick: Tick | None
 ) -> Harvest:
-    """Everything cut from the pictures whose case plays one of ``parts`` (``source:role``)."""
-    recipe = stages.recipe
-    harvest = EMPTY
-    for part in parts:
-        source, _, role = part.partition(":")
-        crops = [one for one in manifest.samples if one.box is None and one.source == source]
-        pictures = [one for one in manifest.pictures if one.source == source]
-        chosen, spreads = roles.pick(crops, roles=[role]), roles.pick(pictures, roles=[role])
-        if not chosen and not spreads:
-            raise ConfigError(
-                f"part {part!r} without a picture",
-                expected="source:role",
-                remedy="compare with the roles file",
-            )
-        harvest += harvest_crops(chosen, image=recipe.image, foreground=recipe.foreground, tick=tick)
-        harvest += harvest_metaphases(spreads, image=recipe.image, foreground=recipe.foreground, tick=tick)
-    return harvest
+    """Everything cut from the pictures whose case plays ``part`` (``source:role``)."""
+    source, _, role = part.partition(":")
+    crops = [one for one in manifest.samples if one.box is None and one.source == source]
+    pictures = [one for one in manifest.pictures if one.source == source]
+    chosen, spreads = roles.pick(crops, roles=[role]), roles.pick(pictures, roles=[role])
+    if not chosen and not spreads:
+        raise ConfigError(
+            f"part {part!r} without a picture",
+            expected="source:role",
+            remedy="compare with the roles file",
+        )
+    harvest = harvest_crops(chosen, image=recipe.image, foreground=recipe.foreground, tick=tick)
+    return harvest + harvest_metaphases(spreads, image=recipe.image, foreground=recipe.foreground, tick=tick)
 
 
 def sources_of(
@@ -141,11 +199,6 @@ def _used_clusters(harvest: Harvest, data: DataConfig) -> list[Region]:
 
 def _is_used(region: Region, data: DataConfig) -> bool:
     return data.counted_clusters if region.type is None else data.typed_clusters
-
-
-def _examples(harvest: Harvest, stages: Stages) -> tuple[Example, ...]:
-    regions: Iterable[Region] = (*harvest.singles, *harvest.clusters)
-    return tuple(example_of(region, picture=network_input(region, config=stages.crop)) for region in regions)
 
 
 def _data_hash(manifest: Manifest, *, roles: Roles, parts: Sequence[str]) -> str:

@@ -1,0 +1,183 @@
+"""``supcam experiment run``: what is still to be run, for how long, and the runs themselves, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+
+from supcam.core.types import SupcamError, TrainingError
+from supcam.learn.recipe import Recipe
+from supcam.learn.sources import PartsReader
+from supcam.workflows.experiment.outcome import Outcome, read_outcome
+from supcam.workflows.experiment.plan import RESULTS, Plan, Rates, Run, read_plan, runs_of
+from supcam.workflows.experiment.run import Bench, carry_out, first_step_of, recipe_of
+
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a plan has cost and will cost, in machine hours of one process each."""
+
+    n_runs: int
+    n_to_do: int
+    spent_hours: float
+    hours_to_do: float
+
+    def told(self) -> str:
+        """In one line."""
+        return (
+            f"{self.n_to_do} of {self.n_runs} runs to do, about {self.hours_to_do:.1f} machine hours; "
+            f"{self.spent_hours:.1f} were spent"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A run that could not be carried out, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is asked for: the rows named (none: all), so many processes, and who is told of progress."""
+
+    only: Sequence[str] = ()
+    processes: int = 1
+    tell: Callable[[str], None] = lambda _: None
+    dry: bool = False
+
+
+def run_plan(bench: Bench, *, work: Work) -> tuple[Failed, ...]:
+    """What failed, once every run of the plan has its result; those that have one are left alone.
+
+    Raises ``ConfigError`` for a plan or a recipe that cannot be used, ``TrainingError`` when all its runs
+    would take more than the plan's budget.
+    """
+    plan = read_plan(bench.folder)
+    estimate = estimate_of(plan, bench=bench)
+    work.tell(estimate.told())
+    _require_within(plan, estimate)
+    to_do = [run for run in runs_of(plan, only=work.only) if _found(run, bench=bench) is None]
+    if work.dry or not to_do:
+        return ()
+    failed = []
+    for done, (name, told) in enumerate(_carried_out(to_do, plan=plan, bench=bench, work=work), start=1):
+        work.tell(f"{done} of {len(to_do)}: {name}: {told.reason if isinstance(told, Failed) else told}")
+        failed += [told] if isinstance(told, Failed) else []
+    return tuple(failed)
+
+
+def estimate_of(plan: Plan, *, bench: Bench) -> Estimate:
+    """Time spent and time to come: at the pace of the plan's finished runs, else at the rates it states."""
+    runs = runs_of(plan)
+    found = {run: outcome for run in runs if (outcome := _found(run, bench=bench)) is not None}
+    paces = paces_of(found.values(), rates=plan.rates)
+    begun = {outcome.first_step for outcome in found.values()}
+    to_do = 0.0
+    for run in runs:
+        if run not in found:
+            recipe = recipe_of(run, folder=bench.folder)
+            to_do += _seconds_of(recipe, paces=paces, is_begun=first_step_of(recipe) in begun)
+            begun.add(first_step_of(recipe))
+    return Estimate(
+        n_runs=len(runs),
+        n_to_do=len(runs) - len(found),
+        spent_hours=spent_seconds(found.values()) / _HOUR,
+        hours_to_do=to_do / _HOUR,
+    )
+
+
+def paces_of(outcomes: Iterable[Outcome], *, rates: Rates) -> Rates:
+    """Pictures a second of each step: the median of ``outcomes``, or of ``rates`` where there are none."""
+    known = [*outcomes]
+    first = [one.pretrain_pictures / one.pretrain_seconds for one in known if one.pretrain_seconds]
+    second = [one.train_pictures / one.train_seconds for one in known if one.train_seconds]
+    return Rates(
+        pretrain=median(first) if first else rates.pretrain, train=median(second) if second else rates.train
+    )
+
+
+def spent_seconds(outcomes: Iterable[Outcome]) -> float:
+    """Of all runs together; a step 1 that several share counts once."""
+    known = [*outcomes]
+    firsts = {one.first_step: one.pretrain_seconds or 0.0 for one in known if one.first_step}
+    return sum(firsts.values()) + sum(one.train_seconds or 0.0 for one in known)
+
+
+def _seconds_of(recipe: Recipe, *, paces: Rates, is_begun: bool) -> float:
+    first = 0 if recipe.pretrain is None or is_begun else recipe.pretrain.total_pictures
+    return first / paces.pretrain + recipe.train.total_pictures / paces.train
+
+
+def _require_within(plan: Plan, estimate: Estimate) -> None:
+    hours = estimate.spent_hours + estimate.hours_to_do
+    if hours > plan.budget_hours:
+        raise TrainingError(
+            f"a plan of about {hours:.1f} machine hours",
+            expected=f"at most its budget of {plan.budget_hours:g}",
+            remedy="take rows or seeds out, shorten the recipes, or raise budget_hours",
+        )
+
+
+def _found(run: Run, *, bench: Bench) -> Outcome | None:
+    return read_outcome(bench.folder / RESULTS, name=run.name)
+
+
+def _carried_out(
+    runs: Sequence[Run], *, plan: Plan, bench: Bench, work: Work
+) -> Iterator[tuple[str, str | Failed]]:
+    """Each run's name and what to tell of it, as they finish; runs that share step 1 stay together."""
+    groups = _by_first_step(runs, folder=bench.folder)
+    if work.processes == 1:
+        reader = PartsReader(folder=bench.folder)
+        for group in groups:
+            for run in group:
+                yield run.name, _tried(run, plan=plan, bench=bench, reader=reader)
+        return
+    with ProcessPoolExecutor(work.processes, mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(_group, group, plan, bench) for group in groups]
+        for finished in as_completed(waiting):
+            yield from finished.result()
+
+
+def _by_first_step(runs: Sequence[Run], *, folder: Path) -> list[list[Run]]:
+    """Those that share step 1 side by side, in the order in which each group first comes."""
+    order: dict[str, int] = {}
+    keys = [first_step_of(recipe_of(run, folder=folder)) or run.name for run in runs]
+    for key in keys:
+        order.setdefault(key, len(order))
+    ranked = sorted(zip((order[key] for key in keys), runs, strict=True), key=lambda pair: pair[0])
+    return [[run for _, run in group] for _, group in groupby(ranked, key=lambda pair: pair[0])]
+
+
+@cache
+def _reader(folder: Path) -> PartsReader:
+    """A worker process's own: what was harvested for one group serves the next."""
+    return PartsReader(folder=folder)
+
+
+def _group(runs: Sequence[Run], plan: Plan, bench: Bench) -> list[tuple[str, str | Failed]]:
+    reader = _reader(bench.folder)
+    return [(run.name, _tried(run, plan=plan, bench=bench, reader=reader)) for run in runs]
+
+
+def _tried(run: Run, *, plan: Plan, bench: Bench, reader: PartsReader) -> str | Failed:
+    """What to tell of the run: its scores, or why there are none."""
+    try:
+        outcome = carry_out(run, plan=plan, bench=bench, reader=reader)
+    except SupcamError as error:
+        return Failed(run.name, str(error))
+    told = [
+        f"{name} {answered.figures['accuracy']}, clusters {answered.figures['clusters_accuracy']}"
+        for name, answered in outcome.sets.items()
+    ]
+    return "; ".join(told)

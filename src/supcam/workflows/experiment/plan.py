@@ -1,0 +1,111 @@
+"""The plan of a table: which recipes, how often, scored on what, within which budget of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from supcam.core.config import StageConfig, parse_config, read_toml
+from supcam.core.types import ConfigError
+
+PLAN = "plan.toml"
+RESULTS = "results"
+
+
+class Rates(StageConfig):
+    """Pictures a second on one core, from which time is estimated until runs of the plan tell it."""
+
+    pretrain: float = Field(60.0, gt=0, description="Pictures of step 1, each seen in two views.")
+    train: float = Field(80.0, gt=0, description="Pictures of step 2.")
+
+
+class Row(StageConfig):
+    """One line of the table: a recipe, run once for every seed, or once for every fold left out of it."""
+
+    recipe: str = Field(description="TOML file beside the plan.")
+    name: str = Field(description="What the table calls it.")
+    seeds: tuple[int, ...] = Field((), description="Seeds of this row, in place of the plan's.")
+    folds: tuple[str, ...] = Field(
+        (), description="Parts left out of training in turn, each scored by the run that did not see it."
+    )
+
+    @property
+    def key(self) -> str:
+        """The name of its recipe's file, without the ending."""
+        return Path(self.recipe).stem
+
+
+class Plan(StageConfig):
+    """A table: its rows, and what is common to them."""
+
+    title: str = Field(description="Heading of the table.")
+    note: str = Field("", description="Said below the heading.")
+    budget_hours: float = Field(gt=0, description="Machine hours that all its runs may take together.")
+    reference: str = Field(description="Row with which the others are compared, by its recipe's name.")
+    seeds: tuple[int, ...] = Field((1,), min_length=1, description="Each row is run once for each.")
+    rates: Rates = Field(Rates(), description="For the first estimate of time.")
+    scored: dict[str, tuple[str, ...]] = Field(
+        min_length=1, description="Named sets of parts (source:role) that runs are scored on."
+    )
+    rows: tuple[Row, ...] = Field(min_length=1, description="In the order of the table.")
+
+    @model_validator(mode="after")
+    def _rows_differ(self) -> Plan:
+        keys = [row.key for row in self.rows]
+        if len(set(keys)) < len(keys):
+            raise ValueError("two rows with one recipe")
+        if self.reference not in keys:
+            raise ValueError(f"reference {self.reference!r} is none of the rows")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One network to be trained and scored."""
+
+    row: Row
+    seed: int
+    fold: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of its result, without the ending."""
+        fold = "" if self.fold is None else f"_{self.fold.replace(':', '_')}"
+        return f"{self.row.key}_seed{self.seed}{fold}"
+
+    def scored_parts(self, plan: Plan) -> dict[str, tuple[str, ...]]:
+        """What it is scored on: of a set that holds its fold, that fold alone."""
+        return {
+            name: (self.fold,) if self.fold is not None and self.fold in parts else parts
+            for name, parts in plan.scored.items()
+        }
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan in ``folder``. Raises ``ConfigError`` for an unknown key or a value that cannot be."""
+    path = folder / PLAN
+    return parse_config(Plan, read_toml(path), where=path)
+
+
+def runs_of(plan: Plan, *, only: Sequence[str] = ()) -> tuple[Run, ...]:
+    """All runs, in the order of the rows; with ``only``, of the rows of these names.
+
+    Raises ``ConfigError`` for a name that is no row.
+    """
+    unknown = sorted({*only} - {row.key for row in plan.rows})
+    if unknown:
+        raise ConfigError(
+            f"rows {', '.join(unknown)}",
+            expected=f"rows among {', '.join(row.key for row in plan.rows)}",
+            remedy="name rows by their recipe's file, without the ending",
+        )
+    return tuple(run for row in plan.rows if not only or row.key in only for run in _runs_of(row, plan))
+
+
+def _runs_of(row: Row, plan: Plan) -> Iterator[Run]:
+    for seed in row.seeds or plan.seeds:
+        for fold in row.folds or (None,):
+            yield Run(row=row, seed=seed, fold=fold)

@@ -1,0 +1,173 @@
+"""A run of a plan: its recipe, both steps of learning, its answers on pictures it did not learn from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
+
+from supcam.core.config import parse_config
+from supcam.core.disk import write_whole
+from supcam.core.reading import read_jointly
+from supcam.core.types import ConfigError
+from supcam.learn.answering import answer
+from supcam.learn.batches import TrainingSources
+from supcam.learn.recipe import Recipe, read_recipe
+from supcam.learn.run import RunResult, run_finetuning, run_pretraining
+from supcam.learn.run_folder import versions
+from supcam.learn.scores import score
+from supcam.learn.sources import PartsReader
+from supcam.workflows.experiment.outcome import Answered, Outcome, Truth, truth_of, write_outcome, written
+from supcam.workflows.experiment.plan import RESULTS, Plan, Run
+
+_SECONDS = "seconds.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where a plan is carried out: its folder, the folder of its runs' checkpoints, and the code's commit."""
+
+    folder: Path
+    runs: Path
+    commit: str = ""
+
+
+def recipe_of(run: Run, *, folder: Path) -> Recipe:
+    """The recipe of ``run`` with its seed, and without its fold among what is learnt from.
+
+    Raises ``ConfigError`` for a fold that the recipe does not learn from.
+    """
+    path = folder / run.row.recipe
+    values = read_recipe(path).model_dump(mode="json")
+    for table in ("train", "pretrain"):
+        if values[table] is not None:
+            values[table]["seed"] = run.seed
+    if run.fold is not None:
+        learnt = values["data"].get("train", [])
+        if run.fold not in learnt:
+            raise ConfigError(
+                f"training parts {', '.join(learnt)}",
+                expected=f"{run.fold} among them, which is left out in turn",
+                remedy="correct the recipe, or the row's folds",
+                where=path,
+            )
+        values["data"]["train"] = [part for part in learnt if part != run.fold]
+    return parse_config(Recipe, values, where=path)
+
+
+def first_step_of(recipe: Recipe) -> str:
+    """A name for step 1 of ``recipe``, the same for all that differ in step 2 alone; blank without one."""
+    if recipe.pretrain is None:
+        return ""
+    values = recipe.model_dump(mode="json", exclude={"train"})
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def carry_out(run: Run, *, plan: Plan, bench: Bench, reader: PartsReader) -> Outcome:
+    """The outcome of ``run``, written beside the plan. What was interrupted goes on where it stood.
+
+    Raises ``ConfigError`` when a part that is scored is learnt from.
+    """
+    recipe = recipe_of(run, folder=bench.folder)
+    scored = run.scored_parts(plan)
+    _require_unseen(recipe, scored=scored.values(), where=bench.folder / run.row.recipe)
+    sources = reader.sources(recipe)
+    learnt = _learn(recipe, sources=sources, runs=bench.runs, name=run.name)
+    truths = {
+        name: truth_of(reader.regions(recipe, parts=parts), parts=parts) for name, parts in scored.items()
+    }
+    outcome = Outcome(
+        row=run.row.key,
+        seed=run.seed,
+        fold=run.fold,
+        recipe=recipe.model_dump(mode="json"),
+        data_hash=sources.data_hash,
+        commit=bench.commit,
+        made_with=versions(),
+        first_step=first_step_of(recipe),
+        pretrain_pictures=0 if recipe.pretrain is None else recipe.pretrain.total_pictures,
+        train_pictures=recipe.train.total_pictures,
+        pretrain_seconds=learnt.pretrain_seconds,
+        train_seconds=learnt.train_seconds,
+        sets={
+            name: _answered(learnt.checkpoint, recipe=recipe, truth=truth, reader=reader)
+            for name, truth in truths.items()
+        },
+    )
+    write_outcome(outcome, truths=[*truths.values()], folder=bench.folder / RESULTS, name=run.name)
+    return outcome
+
+
+def _require_unseen(recipe: Recipe, *, scored: Iterable[Sequence[str]], where: Path) -> None:
+    learnt = recipe.data.get("train", [])
+    seen = sorted(
+        {part for parts in scored for part in parts} & {*(learnt if isinstance(learnt, list) else [])}
+    )
+    if seen:
+        raise ConfigError(
+            f"{', '.join(seen)} both learnt from and scored",
+            expected="parts apart",
+            remedy="take them out of the recipe's data.train or of the plan's scored, or name folds",
+            where=where,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """The checkpoint that both steps end with, and the seconds of each, where known."""
+
+    checkpoint: Path
+    pretrain_seconds: float | None
+    train_seconds: float | None
+
+
+def _learn(recipe: Recipe, *, sources: TrainingSources, runs: Path, name: str) -> _Learnt:
+    """Both steps, or what is left of them; step 1 is shared by all runs that begin alike."""
+    first, first_seconds = first_step_of(recipe), None
+    step = recipe.train
+    if first and recipe.pretrain is not None:
+        folder = runs / f"pretrain_{first}"
+        begun = _timed(
+            lambda: run_pretraining(recipe, sources=sources, folder=folder, reuse=True), folder=folder
+        )
+        first_seconds = _seconds(folder)
+        step = step.model_copy(update={"init_from": str(begun.checkpoint)})
+    started = recipe.model_copy(update={"train": step})
+    folder = runs / name
+    done = _timed(lambda: run_finetuning(started, sources=sources, folder=folder, reuse=True), folder=folder)
+    return _Learnt(done.checkpoint, first_seconds, _seconds(folder))
+
+
+def _timed(learn: Callable[[], RunResult], *, folder: Path) -> RunResult:
+    """What ``learn`` gives; the seconds of a whole run, worked out from its steps done, go into ``folder``."""
+    begun = time.monotonic()
+    result = learn()
+    done = result.steps - result.first_step
+    if done > 0:
+        seconds = (time.monotonic() - begun) * result.steps / done
+        write_whole(folder / _SECONDS, [json.dumps(round(seconds, 1)).encode()])
+    return result
+
+
+def _seconds(folder: Path) -> float | None:
+    """What ``_timed`` wrote, if it came to that."""
+    path = folder / _SECONDS
+    return float(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def _answered(checkpoint: Path, *, recipe: Recipe, truth: Truth, reader: PartsReader) -> Answered:
+    answers = answer(checkpoint, examples=reader.examples(recipe, parts=truth.parts))
+    reading = read_jointly(answers.type_logits, answers.count_logits)
+    figures = {
+        name: round(value, 5) if isfinite(value) else None for name, value in asdict(score(answers)).items()
+    }
+    return Answered(
+        truth=truth.hash,
+        types=written(reading.types.tolist()),
+        counts=written(reading.counts.tolist()),
+        figures=figures,
+    )
