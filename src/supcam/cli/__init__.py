@@ -2,7 +2,7 @@
 
 import typer
 
-from supcam.cli import making, measuring, training, using
+from supcam.cli import experimenting, making, measuring, training, using
 
 _HELP = """The type and the number of chromosomes of every cluster in pictures of metaphase chromosomes.
 
@@ -18,6 +18,7 @@ Compose clusters    supcam compose --drawn --sheet sheet.png
 Draw metaphases     supcam synth --output synthetic --karyotype 47,XY,+21
 Train one           supcam train recipe.toml --output runs/first
 One step of it      supcam pretrain, supcam finetune
+Compare recipes     supcam experiment run experiments/first_table
 Pack a trained one  supcam export runs/first/checkpoints/last.ckpt --output my-model
 
 Exit codes: 0 all well, 1 some inputs failed, 2 arguments that cannot be used.
@@ -56,3 +57,4 @@ for _command in (
     using.version,
 ):
     app.command()(_command)
+app.add_typer(experimenting.app, name="experiment")

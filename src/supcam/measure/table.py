@@ -96,6 +96,11 @@ def pool(tables: Sequence[PredictionTable]) -> PredictionTable:
             "no table", expected="at least one table of predictions", remedy="name the tables to pool"
         )
     _check_cases_apart(tables)
+    return stacked(tables)
+
+
+def stacked(tables: Sequence[PredictionTable]) -> PredictionTable:
+    """All rows of at least one table below each other, whatever their cases: several runs on one set."""
     names = [field.name for field in fields(PredictionTable)]
     return replace(tables[0], **{name: _joined(tables, column=name) for name in names})
 

@@ -14,7 +14,7 @@ from statistics import median
 from supcam.core.types import SupcamError, TrainingError
 from supcam.learn.recipe import Recipe
 from supcam.learn.sources import PartsReader
-from supcam.workflows.experiment.outcome import Outcome, read_outcome
+from supcam.workflows.experiment.outcome import Outcome, read_outcome, spent_seconds
 from supcam.workflows.experiment.plan import RESULTS, Plan, Rates, Run, read_plan, runs_of
 from supcam.workflows.experiment.run import Bench, carry_out, first_step_of, recipe_of
 
@@ -104,13 +104,6 @@ def paces_of(outcomes: Iterable[Outcome], *, rates: Rates) -> Rates:
     return Rates(
         pretrain=median(first) if first else rates.pretrain, train=median(second) if second else rates.train
     )
-
-
-def spent_seconds(outcomes: Iterable[Outcome]) -> float:
-    """Of all runs together; a step 1 that several share counts once."""
-    known = [*outcomes]
-    firsts = {one.first_step: one.pretrain_seconds or 0.0 for one in known if one.first_step}
-    return sum(firsts.values()) + sum(one.train_seconds or 0.0 for one in known)
 
 
 def _seconds_of(recipe: Recipe, *, paces: Rates, is_begun: bool) -> float:

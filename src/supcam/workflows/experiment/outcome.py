@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,6 +73,13 @@ class Outcome(BaseModel):
     pretrain_seconds: float | None
     train_seconds: float | None
     sets: dict[str, Answered]
+
+
+def spent_seconds(outcomes: Iterable[Outcome]) -> float:
+    """Of all runs together; a step 1 that several share counts once."""
+    known = [*outcomes]
+    firsts = {one.first_step: one.pretrain_seconds or 0.0 for one in known if one.first_step}
+    return sum(firsts.values()) + sum(one.train_seconds or 0.0 for one in known)
 
 
 def truth_of(regions: Sequence[Region], *, parts: Sequence[str]) -> Truth:

@@ -143,7 +143,7 @@ def _learn(recipe: Recipe, *, sources: TrainingSources, runs: Path, name: str) -
 
 
 def _timed(learn: Callable[[], RunResult], *, folder: Path) -> RunResult:
-    """What ``learn`` gives; the seconds of a whole run, worked out from its steps done, go into ``folder``."""
+    """What ``learn`` gives; the seconds of a whole run, from those of the steps done, go into ``folder``."""
     begun = time.monotonic()
     result = learn()
     done = result.steps - result.first_step

@@ -1,0 +1,139 @@
+"""Several methods on the same pictures: figures with intervals by case, and differences in pairs.
+
+Each figure here is a ratio of sums over cases, or a mean of such ratios. Drawing cases anew is then a matter
+of weighing the cases' sums, and a thousand draws cost no more than one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from supcam.core.types import ClusterType, SupcamError
+from supcam.measure.intervals import LEVEL, N_RESAMPLES
+from supcam.measure.metrics import N_TYPES
+from supcam.measure.table import UNKNOWN, PredictionTable
+
+FIGURES = {
+    "accuracy": "four types",
+    "clusters_accuracy": "clusters alone",
+    "macro_recall": "macro recall",
+    "instance_vs_cluster": "instance or cluster",
+    "count_exact_2_3": "counts of 2 or 3",
+}
+"""The figures compared, named as in ``metrics.Figures``, and what a table calls them."""
+
+_CELLS = 2 * N_TYPES + 4
+
+Sums = Float64[np.ndarray, "draws cells"]
+"""Weighted sums: right and all pictures of each type, then of instance or cluster, then of small counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A figure, the interval of it by case, and of its difference to the reference's, ``nan`` without one."""
+
+    value: float
+    low: float
+    high: float
+    difference: float = float("nan")
+    difference_low: float = float("nan")
+    difference_high: float = float("nan")
+
+    @property
+    def differs(self) -> bool:
+        """Whether the interval of the difference leaves 0 out."""
+        return bool(self.difference_low > 0 or self.difference_high < 0)
+
+
+def compare(
+    table: PredictionTable, *, reference: PredictionTable | None = None, rng: np.random.Generator
+) -> Mapping[str, Compared]:
+    """Each of ``FIGURES``; rows of several seeds stand in one table, below each other.
+
+    Whole cases are drawn with replacement, the same ones for both tables (percentile bootstrap by case, as
+    ``intervals.bootstrap_by_case``). Raises ``SupcamError`` when the two tables do not hold the same cases.
+    """
+    keys, cells = _cells_by_case(table)
+    weights = _weights(len(keys), rng=rng)
+    own, drawn = _figures(cells.sum(axis=0, keepdims=True)), _figures(weights @ cells)
+    if reference is None:
+        return {name: Compared(float(own[name][0]), *_interval(drawn[name])) for name in FIGURES}
+    other_keys, other_cells = _cells_by_case(reference)
+    if keys != other_keys:
+        raise SupcamError(
+            f"{len(keys)} cases against {len(other_keys)} others",
+            expected="two tables of the same cases",
+            remedy="score both methods on the same pictures",
+        )
+    others = _figures(other_cells.sum(axis=0, keepdims=True))
+    others_drawn = _figures(weights @ other_cells)
+    return {
+        name: Compared(
+            float(own[name][0]),
+            *_interval(drawn[name]),
+            float(own[name][0] - others[name][0]),
+            *_interval(drawn[name] - others_drawn[name]),
+        )
+        for name in FIGURES
+    }
+
+
+def _cells_by_case(table: PredictionTable) -> tuple[tuple[str, ...], Float64[np.ndarray, "cases cells"]]:
+    """The cases' names and what each adds to the sums."""
+    keys, case_of_row = np.unique(table.case_keys, return_inverse=True)
+    cells = np.zeros((len(keys), _CELLS))
+    np.add.at(cells, case_of_row, _cells(table))
+    return tuple(str(key) for key in keys), cells
+
+
+def _cells(table: PredictionTable) -> Float64[np.ndarray, "batch cells"]:
+    """What each picture adds: the rules of ``metrics`` on known types and counts, picture by picture."""
+    types, counts = table.true_types, table.true_counts
+    of_type = types[:, None] == np.arange(N_TYPES)
+    is_cluster = np.where(types == UNKNOWN, counts > 1, types != ClusterType.INSTANCE)
+    told = (is_cluster == (table.predicted_types != ClusterType.INSTANCE)) & ~table.rejected
+    known = (types != UNKNOWN) | (counts != UNKNOWN)
+    small = (counts == 2) | (counts == 3)
+    exact = (table.predicted_counts == counts) & ~table.rejected
+    columns = [of_type & table.correct[:, None], of_type, told & known, known, exact & small, small]
+    return np.column_stack(columns).astype(np.float64)
+
+
+def _figures(sums: Sums) -> dict[str, Float64[np.ndarray, " draws"]]:
+    right, typed = sums[:, :N_TYPES], sums[:, N_TYPES : 2 * N_TYPES]
+    told, known, exact, small = sums[:, 2 * N_TYPES :].T
+    recalls = _ratio(right, of=typed)
+    occurs = np.isfinite(recalls)
+    return {
+        "accuracy": _ratio(right.sum(axis=1), of=typed.sum(axis=1)),
+        "clusters_accuracy": _ratio(right[:, 1:].sum(axis=1), of=typed[:, 1:].sum(axis=1)),
+        "macro_recall": _ratio(np.where(occurs, recalls, 0.0).sum(axis=1), of=occurs.sum(axis=1) * 1.0),
+        "instance_vs_cluster": _ratio(told, of=known),
+        "count_exact_2_3": _ratio(exact, of=small),
+    }
+
+
+def _weights(n_cases: int, *, rng: np.random.Generator) -> Float64[np.ndarray, "draws cases"]:
+    """How often each draw holds each case."""
+    drawn: Int[np.ndarray, "draws cases"] = rng.multinomial(
+        n_cases, np.full(n_cases, 1 / n_cases), size=N_RESAMPLES
+    )
+    return drawn.astype(np.float64)
+
+
+def _interval(values: Float64[np.ndarray, " draws"]) -> tuple[float, float]:
+    defined = values[np.isfinite(values)]
+    if not len(defined):
+        return float("nan"), float("nan")
+    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _ratio(part: np.ndarray, *, of: np.ndarray) -> np.ndarray:
+    quotient = np.full(part.shape, np.nan)
+    np.divide(part, of, out=quotient, where=of > 0)
+    return quotient

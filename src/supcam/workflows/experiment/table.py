@@ -1,0 +1,232 @@
+"""``supcam experiment table`` and ``plot``: results -> a table for people, with rows that were not run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+
+from supcam.core.disk import write_whole
+from supcam.core.types import ManifestError
+from supcam.measure.comparison import FIGURES, Compared, compare
+from supcam.measure.table import PredictionTable, stacked
+from supcam.workflows.experiment.outcome import (
+    Outcome,
+    read_outcome,
+    read_truth,
+    spent_seconds,
+    table_of,
+)
+from supcam.workflows.experiment.plan import RESULTS, Plan, Row, Run, read_plan, runs_of
+
+COMPARED_BY = "macro_recall"
+"""The figure whose difference to the reference is shown: one that a common type cannot carry alone."""
+_SEED = 0
+_NOT_RUN = "not run"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowResults:
+    """A row with those of its runs that are finished, and its figures on each set if all are."""
+
+    row: Row
+    n_runs: int
+    outcomes: tuple[Outcome, ...]
+    figures: Mapping[str, Mapping[str, Compared]]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all runs of the row have their results."""
+        return len(self.outcomes) == self.n_runs
+
+    @property
+    def minutes(self) -> float | None:
+        """Of one run, both steps, in the mean over its runs; ``None`` where no run was timed."""
+        seconds = [
+            one.train_seconds + (one.pretrain_seconds or 0.0)
+            for one in self.outcomes
+            if one.train_seconds is not None and (one.pretrain_seconds is not None or not one.first_step)
+        ]
+        return mean(seconds) / 60 if seconds else None
+
+
+def read_rows(folder: Path) -> tuple[RowResults, ...]:
+    """Every row of the plan in ``folder`` with what is known of it. Raises ``ManifestError`` for damage."""
+    plan = read_plan(folder)
+    found = {run: read_outcome(folder / RESULTS, name=run.name) for run in runs_of(plan)}
+    tables = {row.key: _tables(row, plan=plan, found=found, folder=folder) for row in plan.rows}
+    return tuple(_row_results(row, found=found, tables=tables, reference=plan.reference) for row in plan.rows)
+
+
+def _row_results(
+    row: Row,
+    *,
+    found: Mapping[Run, Outcome | None],
+    tables: Mapping[str, Mapping[str, PredictionTable]],
+    reference: str,
+) -> RowResults:
+    runs = [run for run in found if run.row is row]
+    outcomes = [outcome for run in runs if (outcome := found[run]) is not None]
+    figures = {
+        name: compare(
+            table,
+            reference=None if row.key == reference else tables[reference].get(name),
+            rng=np.random.default_rng(_SEED),
+        )
+        for name, table in tables[row.key].items()
+    }
+    return RowResults(row=row, n_runs=len(runs), outcomes=tuple(outcomes), figures=figures)
+
+
+def _tables(
+    row: Row, *, plan: Plan, found: Mapping[Run, Outcome | None], folder: Path
+) -> dict[str, PredictionTable]:
+    """All answers of the row's runs on each set, one run below the other; nothing unless all are finished."""
+    runs = {run: outcome for run, outcome in found.items() if run.row is row}
+    if any(outcome is None for outcome in runs.values()):
+        return {}
+    return {
+        name: stacked(
+            [
+                table_of(
+                    outcome.sets[name],
+                    truth=read_truth(folder / RESULTS, named=outcome.sets[name].truth),
+                    fold=run.fold or name,
+                )
+                for run, outcome in runs.items()
+                if outcome is not None
+            ]
+        )
+        for name in plan.scored
+    }
+
+
+def told(folder: Path) -> str:
+    """The plan's table as Markdown: a heading, what was run, and one table a scored set."""
+    plan, rows = read_plan(folder), read_rows(folder)
+    lines = [f"## {plan.title}", "", plan.note.strip(), "", *_run_lines(rows), ""]
+    for name in plan.scored:
+        lines += [
+            f"`{name}` ({', '.join(plan.scored[name])}):",
+            "",
+            *_table_lines(name, rows=rows, plan=plan),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _run_lines(rows: Sequence[RowResults]) -> Iterator[str]:
+    done = [one for row in rows for one in row.outcomes]
+    commits = ", ".join(sorted({one.commit[:7] for one in done if one.commit}))
+    yield (
+        f"{len(done)} of {sum(row.n_runs for row in rows)} runs are finished; they took "
+        f"{spent_seconds(done) / 3600:.1f} machine hours{f' at commit {commits}' if commits else ''}. "
+        "Intervals are 95 %, by case. Figures are means over seeds; behind the accuracy stand the lowest and "
+        "the highest seed's. A bold difference is one whose interval leaves 0 out."
+    )
+
+
+def _table_lines(name: str, *, rows: Sequence[RowResults], plan: Plan) -> Iterator[str]:
+    shown = [key for key in FIGURES if any(_is_defined(row, name=name, key=key) for row in rows)] or [
+        *FIGURES
+    ]
+    heads = [
+        "row",
+        "runs",
+        *(FIGURES[key] for key in shown),
+        f"{FIGURES[COMPARED_BY]} against reference",
+        "min",
+    ]
+    yield _line(heads)
+    yield "|" + "---|" * len(heads)
+    for row in rows:
+        yield _line(_cells(row, name=name, shown=shown, reference=plan.reference))
+
+
+def _cells(row: RowResults, *, name: str, shown: Sequence[str], reference: str) -> Iterator[str]:
+    yield row.row.name
+    yield f"{len(row.outcomes)}/{row.n_runs}"
+    if not row.is_finished:
+        yield from [_NOT_RUN] * len(shown)
+        yield ""
+    else:
+        figures = row.figures[name]
+        yield from (
+            _figure(figures[key]) + (_spread(row, name=name) if key == "accuracy" else "") for key in shown
+        )
+        yield "reference" if row.row.key == reference else _difference(figures[COMPARED_BY])
+    yield "" if row.minutes is None else f"{row.minutes:.1f}"
+
+
+def _is_defined(row: RowResults, *, name: str, key: str) -> bool:
+    return name in row.figures and isfinite(row.figures[name][key].value)
+
+
+def _figure(figure: Compared) -> str:
+    return f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})" if isfinite(figure.value) else "–"
+
+
+def _spread(row: RowResults, *, name: str) -> str:
+    """The lowest and highest seed's accuracy, where there are several whole runs."""
+    values = [value for one in row.outcomes if (value := one.sets[name].figures.get("accuracy")) is not None]
+    return f" {min(values):.3f}..{max(values):.3f}" if len(values) > 1 and not row.row.folds else ""
+
+
+def _difference(figure: Compared) -> str:
+    if not isfinite(figure.difference):
+        return "–"
+    text = f"{figure.difference:+.3f} ({figure.difference_low:+.3f} to {figure.difference_high:+.3f})"
+    return f"**{text}**" if figure.differs else text
+
+
+def _line(cells: Iterator[str] | Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def put_into(document: Path, *, folder: Path) -> Path:
+    """``document`` with the plan's table in its place, between the two comments that name ``folder``.
+
+    Raises ``ManifestError`` when they are not there.
+    """
+    begin, end = f"<!-- table of {folder.name} -->", f"<!-- end of {folder.name} -->"
+    text = document.read_text(encoding="utf-8") if document.is_file() else ""
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ManifestError(
+            "no place for the table",
+            expected=f"the lines {begin} and {end}",
+            remedy="write both lines where the table shall stand",
+            where=document,
+        )
+    return write_whole(document, [f"{before}{begin}\n\n{told(folder)}\n{end}{after}".encode()])
+
+
+def plot(folder: Path, *, output: Path, scored: str | None = None, figure: str = COMPARED_BY) -> Path:
+    """``output``, now a PNG of the finished rows on the set ``scored`` (default: the first).
+
+    Raises ``ManifestError`` when no row is finished or the set is unknown.
+    """
+    from supcam.measure.figures import save_figure  # noqa: PLC0415  matplotlib takes its time
+    from supcam.measure.rows_figure import Dot, rows_figure  # noqa: PLC0415
+
+    plan, rows = read_plan(folder), [row for row in read_rows(folder) if row.is_finished]
+    name = scored or next(iter(plan.scored))
+    if name not in plan.scored or not rows:
+        raise ManifestError(
+            f"set {name!r} and {len(rows)} finished rows",
+            expected=f"a set among {', '.join(plan.scored)}, and a row whose runs are all finished",
+            remedy="run supcam experiment run first",
+            where=folder,
+        )
+    dots = [Dot(row.row.name, row.figures[name][figure], row.minutes) for row in rows]
+    reference = next(row.name for row in plan.rows if row.key == plan.reference)
+    picture = rows_figure(
+        dots, title=f"{plan.title}: {name}", figure_name=FIGURES[figure], reference=reference
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    return save_figure(picture, path=output)
