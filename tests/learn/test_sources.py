@@ -5,16 +5,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from tests.drawn_laboratory import HEADER, write_laboratory
 from tests.harvested import harvest
 
 from supcam.core.config import parse_config
 from supcam.core.crop import network_input
 from supcam.core.types import ClusterType, CompositionError, ConfigError, ManifestError, Region
 from supcam.data.harvest import Harvest
-from supcam.data.synthesis import draw_chromosome, draw_cluster, draw_preparation, to_grey
 from supcam.learn.batches import TrainingSources
 from supcam.learn.mixing import MixedSource, Pool, RealSource
 from supcam.learn.recipe import Recipe
@@ -28,7 +27,6 @@ from supcam.learn.sources import (
 from supcam.learn.stages import read_stages
 
 TOUCH = ClusterType.TOUCHING
-HEADER = "path,case,type,n_chromosomes\n"
 
 
 def source(*, data: Mapping[str, object], found: Harvest | None = None) -> MixedSource:
@@ -87,29 +85,10 @@ def test_contrast_without_composition_needs_types_and_the_classifier_takes_numbe
 # From disk ------------------------------------------------------------------------------------------------
 
 
-def write_grey(path: Path, stain: np.ndarray, *, rng: np.random.Generator) -> None:
-    done, content = cv2.imencode(".png", to_grey(np.pad(stain, 12), rng=rng))
-    assert done
-    path.write_bytes(content.tobytes())
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Path:
     """Two cases of a laboratory, eight singles and a cluster each, and the roles of both."""
-    data = tmp_path / "data"
-    data.mkdir()
-    rows = []
-    for case in ("a", "b"):
-        rng = np.random.default_rng([7, ord(case)])
-        slide = draw_preparation(rng)
-        for i in range(8):
-            write_grey(data / f"{case}{i}.png", draw_chromosome(rng, preparation=slide).stain, rng=rng)
-            rows.append(f"{case}{i}.png,{case},instance,1")
-        cluster = draw_cluster(rng, type=TOUCH, n_chromosomes=2, preparation=slide)
-        write_grey(data / f"{case}9.png", cluster.stain, rng=rng)
-        rows.append(f"{case}9.png,{case},touching,2")
-    (data / "labels.csv").write_text(HEADER + "\n".join(rows) + "\n")
-    (tmp_path / "roles.csv").write_text("source,case,role\nlab,a,train\nlab,b,select\n")
+    write_laboratory(tmp_path, roles={"a": "train", "b": "select"})
     return tmp_path
 
 

@@ -26,10 +26,16 @@ FIGURES = {
 }
 """The figures compared, named as in ``metrics.Figures``, and what a table calls them."""
 
-_CELLS = 2 * N_TYPES + 4
+_NAN = float("nan")
+_CELLS = 3 * N_TYPES + 4
+_TOTALS = [*range(2 * N_TYPES, 3 * N_TYPES), 3 * N_TYPES + 1, 3 * N_TYPES + 3]
+"""The cells that the truth alone decides."""
 
 Sums = Float64[np.ndarray, "draws cells"]
-"""Weighted sums: right and all pictures of each type, then of instance or cluster, then of small counts."""
+"""Weighted sums of pictures. For each type: right, read as it, all; then right and all of instance or
+cluster, and of counts of 2 or 3."""
+Cells = Float64[np.ndarray, "cases cells"]
+"""The same, case by case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +45,9 @@ class Compared:
     value: float
     low: float
     high: float
-    difference: float = float("nan")
-    difference_low: float = float("nan")
-    difference_high: float = float("nan")
+    difference: float = _NAN
+    difference_low: float = _NAN
+    difference_high: float = _NAN
 
     @property
     def differs(self) -> bool:
@@ -55,22 +61,17 @@ def compare(
     """Each of ``FIGURES``; rows of several seeds stand in one table, below each other.
 
     Whole cases are drawn with replacement, the same ones for both tables (percentile bootstrap by case, as
-    ``intervals.bootstrap_by_case``). Raises ``SupcamError`` when the two tables do not hold the same cases.
+    ``intervals.bootstrap_by_case``; the ends are ``nan`` with fewer than two cases). Raises ``SupcamError``
+    when the two tables do not hold the same cases with the same pictures, each equally often.
     """
-    keys, cells = _cells_by_case(table)
-    weights = _weights(len(keys), rng=rng)
-    own, drawn = _figures(cells.sum(axis=0, keepdims=True)), _figures(weights @ cells)
+    ours = _by_case(table)
+    weights = _weights(len(ours.keys), rng=rng)
+    own, drawn = _figures(ours.total), _figures(weights @ ours.cells)
     if reference is None:
         return {name: Compared(float(own[name][0]), *_interval(drawn[name])) for name in FIGURES}
-    other_keys, other_cells = _cells_by_case(reference)
-    if keys != other_keys:
-        raise SupcamError(
-            f"{len(keys)} cases against {len(other_keys)} others",
-            expected="two tables of the same cases",
-            remedy="score both methods on the same pictures",
-        )
-    others = _figures(other_cells.sum(axis=0, keepdims=True))
-    others_drawn = _figures(weights @ other_cells)
+    theirs = _by_case(reference)
+    _require_same(ours, theirs)
+    others, others_drawn = _figures(theirs.total), _figures(weights @ theirs.cells)
     return {
         name: Compared(
             float(own[name][0]),
@@ -82,12 +83,41 @@ def compare(
     }
 
 
-def _cells_by_case(table: PredictionTable) -> tuple[tuple[str, ...], Float64[np.ndarray, "cases cells"]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _ByCase:
     """The cases' names and what each adds to the sums."""
+
+    keys: tuple[str, ...]
+    cells: Cells
+
+    @property
+    def total(self) -> Sums:
+        """All cases once."""
+        total: Sums = self.cells.sum(axis=0, keepdims=True)
+        return total
+
+    @property
+    def shares(self) -> Cells:
+        """What the truth alone decides, as shares of all of it."""
+        known = self.cells[:, _TOTALS]
+        return known / max(float(known.sum()), 1.0)
+
+
+def _by_case(table: PredictionTable) -> _ByCase:
     keys, case_of_row = np.unique(table.case_keys, return_inverse=True)
     cells = np.zeros((len(keys), _CELLS))
     np.add.at(cells, case_of_row, _cells(table))
-    return tuple(str(key) for key in keys), cells
+    return _ByCase(tuple(str(key) for key in keys), cells)
+
+
+def _require_same(ours: _ByCase, theirs: _ByCase) -> None:
+    if ours.keys == theirs.keys and np.allclose(ours.shares, theirs.shares, rtol=1e-9, atol=0):
+        return
+    raise SupcamError(
+        f"{len(ours.keys)} cases against {len(theirs.keys)}, or other pictures in them",
+        expected="two tables of the same pictures, each as often as any other",
+        remedy="score both methods on the same pictures",
+    )
 
 
 def _cells(table: PredictionTable) -> Float64[np.ndarray, "batch cells"]:
@@ -99,14 +129,16 @@ def _cells(table: PredictionTable) -> Float64[np.ndarray, "batch cells"]:
     known = (types != UNKNOWN) | (counts != UNKNOWN)
     small = (counts == 2) | (counts == 3)
     exact = (table.predicted_counts == counts) & ~table.rejected
-    columns = [of_type & table.correct[:, None], of_type, told & known, known, exact & small, small]
+    read = of_type & (table.predicted_types == types)[:, None]
+    right = of_type & table.correct[:, None]
+    columns = [right, read, of_type, told & known, known, exact & small, small]
     return np.column_stack(columns).astype(np.float64)
 
 
 def _figures(sums: Sums) -> dict[str, Float64[np.ndarray, " draws"]]:
-    right, typed = sums[:, :N_TYPES], sums[:, N_TYPES : 2 * N_TYPES]
-    told, known, exact, small = sums[:, 2 * N_TYPES :].T
-    recalls = _ratio(right, of=typed)
+    right, read, typed = np.split(sums[:, : 3 * N_TYPES], 3, axis=1)
+    told, known, exact, small = sums[:, 3 * N_TYPES :].T
+    recalls = _ratio(read, of=typed)
     occurs = np.isfinite(recalls)
     return {
         "accuracy": _ratio(right.sum(axis=1), of=typed.sum(axis=1)),
@@ -118,7 +150,9 @@ def _figures(sums: Sums) -> dict[str, Float64[np.ndarray, " draws"]]:
 
 
 def _weights(n_cases: int, *, rng: np.random.Generator) -> Float64[np.ndarray, "draws cases"]:
-    """How often each draw holds each case."""
+    """How often each draw holds each case; no draw of fewer than two cases, of which nothing can be said."""
+    if n_cases < 2:
+        return np.zeros((0, n_cases))
     drawn: Int[np.ndarray, "draws cases"] = rng.multinomial(
         n_cases, np.full(n_cases, 1 / n_cases), size=N_RESAMPLES
     )
@@ -128,7 +162,7 @@ def _weights(n_cases: int, *, rng: np.random.Generator) -> Float64[np.ndarray, "
 def _interval(values: Float64[np.ndarray, " draws"]) -> tuple[float, float]:
     defined = values[np.isfinite(values)]
     if not len(defined):
-        return float("nan"), float("nan")
+        return _NAN, _NAN
     low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 

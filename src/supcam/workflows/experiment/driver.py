@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -11,12 +12,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
-from supcam.core.types import SupcamError, TrainingError
+from supcam.core.types import ManifestError, SupcamError, TrainingError
 from supcam.learn.recipe import Recipe
 from supcam.learn.sources import PartsReader
-from supcam.workflows.experiment.outcome import Outcome, read_outcome, spent_seconds
+from supcam.workflows.experiment.outcome import Outcome, read_outcome, read_truth, spent_seconds
 from supcam.workflows.experiment.plan import RESULTS, Plan, Rates, Run, read_plan, runs_of
-from supcam.workflows.experiment.run import Bench, carry_out, first_step_of, recipe_of
+from supcam.workflows.experiment.recipes import first_step_of, is_by, recipe_of
+from supcam.workflows.experiment.run import Bench, carry_out
 
 _HOUR = 3600.0
 
@@ -59,14 +61,16 @@ class Work:
 def run_plan(bench: Bench, *, work: Work) -> tuple[Failed, ...]:
     """What failed, once every run of the plan has its result; those that have one are left alone.
 
-    Raises ``ConfigError`` for a plan or a recipe that cannot be used, ``TrainingError`` when all its runs
-    would take more than the plan's budget.
+    Raises ``ConfigError`` for a plan or a recipe that cannot be used, ``ManifestError`` for a result that is
+    damaged or of another recipe, ``TrainingError`` when all runs would take more than the plan's budget, or
+    a process was ended from outside.
     """
     plan = read_plan(bench.folder)
+    chosen = runs_of(plan, only=work.only)
     estimate = estimate_of(plan, bench=bench)
     work.tell(estimate.told())
     _require_within(plan, estimate)
-    to_do = [run for run in runs_of(plan, only=work.only) if _found(run, bench=bench) is None]
+    to_do = [run for run in chosen if _found(run, plan=plan, bench=bench) is None]
     if work.dry or not to_do:
         return ()
     failed = []
@@ -79,13 +83,13 @@ def run_plan(bench: Bench, *, work: Work) -> tuple[Failed, ...]:
 def estimate_of(plan: Plan, *, bench: Bench) -> Estimate:
     """Time spent and time to come: at the pace of the plan's finished runs, else at the rates it states."""
     runs = runs_of(plan)
-    found = {run: outcome for run in runs if (outcome := _found(run, bench=bench)) is not None}
+    found = {run: outcome for run in runs if (outcome := _found(run, plan=plan, bench=bench)) is not None}
     paces = paces_of(found.values(), rates=plan.rates)
     begun = {outcome.first_step for outcome in found.values()}
     to_do = 0.0
     for run in runs:
         if run not in found:
-            recipe = recipe_of(run, folder=bench.folder)
+            recipe = recipe_of(run, plan=plan, folder=bench.folder)
             to_do += _seconds_of(recipe, paces=paces, is_begun=first_step_of(recipe) in begun)
             begun.add(first_step_of(recipe))
     return Estimate(
@@ -121,15 +125,29 @@ def _require_within(plan: Plan, estimate: Estimate) -> None:
         )
 
 
-def _found(run: Run, *, bench: Bench) -> Outcome | None:
-    return read_outcome(bench.folder / RESULTS, name=run.name)
+def _found(run: Run, *, plan: Plan, bench: Bench) -> Outcome | None:
+    """The run's result, if it is there and what the plan asks for now."""
+    results = bench.folder / RESULTS
+    outcome = read_outcome(results, name=run.name)
+    if outcome is None:
+        return None
+    scored = {name: read_truth(results, named=one.truth).parts for name, one in outcome.sets.items()}
+    recipe = recipe_of(run, plan=plan, folder=bench.folder)
+    if scored != run.scored_parts(plan) or not is_by(outcome, recipe=recipe):
+        raise ManifestError(
+            "a result of another recipe, or scored on other parts",
+            expected="what the plan says now",
+            remedy="delete it to have it run again, or go back to that recipe and plan",
+            where=results / f"{run.name}.json",
+        )
+    return outcome
 
 
 def _carried_out(
     runs: Sequence[Run], *, plan: Plan, bench: Bench, work: Work
 ) -> Iterator[tuple[str, str | Failed]]:
     """Each run's name and what to tell of it, as they finish; runs that share step 1 stay together."""
-    groups = _by_first_step(runs, folder=bench.folder)
+    groups = _by_first_step(runs, plan=plan, folder=bench.folder)
     if work.processes == 1:
         reader = PartsReader(folder=bench.folder)
         for group in groups:
@@ -138,14 +156,21 @@ def _carried_out(
         return
     with ProcessPoolExecutor(work.processes, mp_context=get_context("spawn")) as pool:
         waiting = [pool.submit(_group, group, plan, bench) for group in groups]
-        for finished in as_completed(waiting):
-            yield from finished.result()
+        try:
+            for finished in as_completed(waiting):
+                yield from finished.result()
+        except BrokenProcessPool as error:
+            raise TrainingError(
+                "a process that was ended from outside",
+                expected="processes that finish",
+                remedy="see that memory suffices for so many, and start again: what is finished is kept",
+            ) from error
 
 
-def _by_first_step(runs: Sequence[Run], *, folder: Path) -> list[list[Run]]:
+def _by_first_step(runs: Sequence[Run], *, plan: Plan, folder: Path) -> list[list[Run]]:
     """Those that share step 1 side by side, in the order in which each group first comes."""
     order: dict[str, int] = {}
-    keys = [first_step_of(recipe_of(run, folder=folder)) or run.name for run in runs]
+    keys = [first_step_of(recipe_of(run, plan=plan, folder=folder)) or run.name for run in runs]
     for key in keys:
         order.setdefault(key, len(order))
     ranked = sorted(zip((order[key] for key in keys), runs, strict=True), key=lambda pair: pair[0])

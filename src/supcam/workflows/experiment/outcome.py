@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from supcam.core.disk import write_whole
 from supcam.core.types import ManifestError, Region
@@ -33,8 +33,8 @@ class Truth(BaseModel):
     """Source and case, each once."""
     case_of: tuple[int, ...]
     """Each picture's case, as its place in ``cases``."""
-    types: str
-    counts: str
+    types: str = Field(pattern=r"^[0-3-]*$")
+    counts: str = Field(pattern=r"^[0-9a-z-]*$")
 
     @property
     def hash(self) -> str:
@@ -48,8 +48,8 @@ class Answered(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     truth: str
-    types: str
-    counts: str
+    types: str = Field(pattern=r"^[0-3]*$")
+    counts: str = Field(pattern=r"^[0-9a-z]*$")
     figures: dict[str, float | None]
 
 
@@ -58,7 +58,7 @@ class Outcome(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: int = 1
+    format_version: Literal[1] = 1
     row: str
     seed: int
     fold: str | None
@@ -97,8 +97,17 @@ def truth_of(regions: Sequence[Region], *, parts: Sequence[str]) -> Truth:
 
 
 def table_of(answered: Answered, *, truth: Truth, fold: str) -> PredictionTable:
-    """The answers beside the truth. Probabilities are 1 for what was read: figures of doubt mean nothing."""
+    """The answers beside the truth. Probabilities are 1 for what was read: figures of doubt mean nothing.
+
+    Raises ``ManifestError`` when there is not one answer to each picture.
+    """
     n = len(truth.case_of)
+    if not n == len(truth.types) == len(truth.counts) == len(answered.types) == len(answered.counts):
+        raise ManifestError(
+            f"{len(answered.types)} types and {len(answered.counts)} counts read",
+            expected=f"one of each for the {n} pictures of truth {truth.hash}",
+            remedy="delete the result and run it again",
+        )
     pairs = [truth.cases[place] for place in truth.case_of]
     return PredictionTable(
         paths=_words([f"{truth.hash}/{place}" for place in range(n)]),

@@ -55,11 +55,31 @@ class Plan(StageConfig):
     @model_validator(mode="after")
     def _rows_differ(self) -> Plan:
         keys = [row.key for row in self.rows]
-        if len(set(keys)) < len(keys):
-            raise ValueError("two rows with one recipe")
+        if _has_twice(keys) or _has_twice([row.name for row in self.rows]):
+            raise ValueError("two rows with one recipe or one name")
         if self.reference not in keys:
             raise ValueError(f"reference {self.reference!r} is none of the rows")
         return self
+
+    @model_validator(mode="after")
+    def _runs_differ(self) -> Plan:
+        lists = [self.seeds, *(row.seeds for row in self.rows), *(row.folds for row in self.rows)]
+        if any(_has_twice(one) for one in lists):
+            raise ValueError("a seed or a fold twice in one list")
+        return self
+
+    @model_validator(mode="after")
+    def _folds_are_scored(self) -> Plan:
+        """Else a part would be learnt from and scored, or never be scored."""
+        for row in self.rows:
+            held = [{*parts} for parts in self.scored.values() if {*parts} & {*row.folds}]
+            if row.folds and (not held or any(parts != {*row.folds} for parts in held)):
+                raise ValueError(f"folds of {row.key!r} that are not the whole of a scored set")
+        return self
+
+
+def _has_twice(values: Sequence[object]) -> bool:
+    return len({*values}) < len(values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 
-from supcam.core.config import parse_config
 from supcam.core.disk import write_whole
 from supcam.core.reading import read_jointly
-from supcam.core.types import ConfigError
 from supcam.learn.answering import answer
 from supcam.learn.batches import TrainingSources
-from supcam.learn.recipe import Recipe, read_recipe
+from supcam.learn.recipe import Recipe
 from supcam.learn.run import RunResult, run_finetuning, run_pretraining
 from supcam.learn.run_folder import versions
 from supcam.learn.scores import score
 from supcam.learn.sources import PartsReader
 from supcam.workflows.experiment.outcome import Answered, Outcome, Truth, truth_of, write_outcome, written
 from supcam.workflows.experiment.plan import RESULTS, Plan, Run
+from supcam.workflows.experiment.recipes import first_step_of, recipe_of
 
 _SECONDS = "seconds.json"
 
@@ -36,50 +34,19 @@ class Bench:
     commit: str = ""
 
 
-def recipe_of(run: Run, *, folder: Path) -> Recipe:
-    """The recipe of ``run`` with its seed, and without its fold among what is learnt from.
-
-    Raises ``ConfigError`` for a fold that the recipe does not learn from.
-    """
-    path = folder / run.row.recipe
-    values = read_recipe(path).model_dump(mode="json")
-    for table in ("train", "pretrain"):
-        if values[table] is not None:
-            values[table]["seed"] = run.seed
-    if run.fold is not None:
-        learnt = values["data"].get("train", [])
-        if run.fold not in learnt:
-            raise ConfigError(
-                f"training parts {', '.join(learnt)}",
-                expected=f"{run.fold} among them, which is left out in turn",
-                remedy="correct the recipe, or the row's folds",
-                where=path,
-            )
-        values["data"]["train"] = [part for part in learnt if part != run.fold]
-    return parse_config(Recipe, values, where=path)
-
-
-def first_step_of(recipe: Recipe) -> str:
-    """A name for step 1 of ``recipe``, the same for all that differ in step 2 alone; blank without one."""
-    if recipe.pretrain is None:
-        return ""
-    values = recipe.model_dump(mode="json", exclude={"train"})
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
-
-
 def carry_out(run: Run, *, plan: Plan, bench: Bench, reader: PartsReader) -> Outcome:
     """The outcome of ``run``, written beside the plan. What was interrupted goes on where it stood.
 
-    Raises ``ConfigError`` when a part that is scored is learnt from.
+    Raises ``ConfigError`` for a recipe that cannot be used, ``ManifestError`` for tables that cannot,
+    ``TrainingError`` when the folder of checkpoints holds another run.
     """
-    recipe = recipe_of(run, folder=bench.folder)
+    recipe = recipe_of(run, plan=plan, folder=bench.folder)
     scored = run.scored_parts(plan)
-    _require_unseen(recipe, scored=scored.values(), where=bench.folder / run.row.recipe)
     sources = reader.sources(recipe)
-    learnt = _learn(recipe, sources=sources, runs=bench.runs, name=run.name)
     truths = {
         name: truth_of(reader.regions(recipe, parts=parts), parts=parts) for name, parts in scored.items()
     }
+    learnt = _learn(recipe, sources=sources, runs=bench.runs, name=run.name)
     outcome = Outcome(
         row=run.row.key,
         seed=run.seed,
@@ -100,20 +67,6 @@ def carry_out(run: Run, *, plan: Plan, bench: Bench, reader: PartsReader) -> Out
     )
     write_outcome(outcome, truths=[*truths.values()], folder=bench.folder / RESULTS, name=run.name)
     return outcome
-
-
-def _require_unseen(recipe: Recipe, *, scored: Iterable[Sequence[str]], where: Path) -> None:
-    learnt = recipe.data.get("train", [])
-    seen = sorted(
-        {part for parts in scored for part in parts} & {*(learnt if isinstance(learnt, list) else [])}
-    )
-    if seen:
-        raise ConfigError(
-            f"{', '.join(seen)} both learnt from and scored",
-            expected="parts apart",
-            remedy="take them out of the recipe's data.train or of the plan's scored, or name folds",
-            where=where,
-        )
 
 
 @dataclass(frozen=True, slots=True)

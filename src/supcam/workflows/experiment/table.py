@@ -22,26 +22,28 @@ from supcam.workflows.experiment.outcome import (
     table_of,
 )
 from supcam.workflows.experiment.plan import RESULTS, Plan, Row, Run, read_plan, runs_of
+from supcam.workflows.experiment.recipes import is_by, recipe_of
 
 COMPARED_BY = "macro_recall"
 """The figure whose difference to the reference is shown: one that a common type cannot carry alone."""
 _SEED = 0
-_NOT_RUN = "not run"
+
+RunsFound = Mapping[Run, Outcome | None]
+"""Runs of one row, with their results where there are any."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowResults:
-    """A row with those of its runs that are finished, and its figures on each set if all are."""
+    """A row with those of its runs that are finished, and its figures on each set that all were scored on.
+
+    ``is_current`` tells whether all finished ones came from the recipe as it is now.
+    """
 
     row: Row
     n_runs: int
     outcomes: tuple[Outcome, ...]
+    is_current: bool
     figures: Mapping[str, Mapping[str, Compared]]
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether all runs of the row have their results."""
-        return len(self.outcomes) == self.n_runs
 
     @property
     def minutes(self) -> float | None:
@@ -55,23 +57,39 @@ class RowResults:
 
 
 def read_rows(folder: Path) -> tuple[RowResults, ...]:
-    """Every row of the plan in ``folder`` with what is known of it. Raises ``ManifestError`` for damage."""
+    """Every row of the plan in ``folder`` with what is known of it.
+
+    Raises ``ManifestError`` for a damaged result, ``ConfigError`` for a plan or recipe that cannot be used.
+    """
     plan = read_plan(folder)
     found = {run: read_outcome(folder / RESULTS, name=run.name) for run in runs_of(plan)}
-    tables = {row.key: _tables(row, plan=plan, found=found, folder=folder) for row in plan.rows}
-    return tuple(_row_results(row, found=found, tables=tables, reference=plan.reference) for row in plan.rows)
+    of_rows = {
+        row.key: {run: outcome for run, outcome in found.items() if run.row is row} for row in plan.rows
+    }
+    tables = {key: _tables(runs, plan=plan, folder=folder) for key, runs in of_rows.items()}
+    return tuple(
+        RowResults(
+            row=row,
+            n_runs=len(of_rows[row.key]),
+            outcomes=tuple(outcome for outcome in of_rows[row.key].values() if outcome is not None),
+            is_current=_are_current(of_rows[row.key], plan=plan, folder=folder),
+            figures=_figures(row, tables=tables, reference=plan.reference),
+        )
+        for row in plan.rows
+    )
 
 
-def _row_results(
-    row: Row,
-    *,
-    found: Mapping[Run, Outcome | None],
-    tables: Mapping[str, Mapping[str, PredictionTable]],
-    reference: str,
-) -> RowResults:
-    runs = [run for run in found if run.row is row]
-    outcomes = [outcome for run in runs if (outcome := found[run]) is not None]
-    figures = {
+def _are_current(runs: RunsFound, *, plan: Plan, folder: Path) -> bool:
+    return all(
+        outcome is None or is_by(outcome, recipe=recipe_of(run, plan=plan, folder=folder))
+        for run, outcome in runs.items()
+    )
+
+
+def _figures(
+    row: Row, *, tables: Mapping[str, Mapping[str, PredictionTable]], reference: str
+) -> dict[str, Mapping[str, Compared]]:
+    return {
         name: compare(
             table,
             reference=None if row.key == reference else tables[reference].get(name),
@@ -79,36 +97,31 @@ def _row_results(
         )
         for name, table in tables[row.key].items()
     }
-    return RowResults(row=row, n_runs=len(runs), outcomes=tuple(outcomes), figures=figures)
 
 
-def _tables(
-    row: Row, *, plan: Plan, found: Mapping[Run, Outcome | None], folder: Path
-) -> dict[str, PredictionTable]:
-    """All answers of the row's runs on each set, one run below the other; nothing unless all are finished."""
-    runs = {run: outcome for run, outcome in found.items() if run.row is row}
-    if any(outcome is None for outcome in runs.values()):
-        return {}
+def _tables(runs: RunsFound, *, plan: Plan, folder: Path) -> dict[str, PredictionTable]:
+    """All answers of a row's runs on each set, one run below the other; nothing unless all have answered."""
+    answered = [(run, outcome.sets if outcome is not None else {}) for run, outcome in runs.items()]
     return {
         name: stacked(
             [
                 table_of(
-                    outcome.sets[name],
-                    truth=read_truth(folder / RESULTS, named=outcome.sets[name].truth),
+                    sets[name],
+                    truth=read_truth(folder / RESULTS, named=sets[name].truth),
                     fold=run.fold or name,
                 )
-                for run, outcome in runs.items()
-                if outcome is not None
+                for run, sets in answered
             ]
         )
         for name in plan.scored
+        if all(name in sets for _, sets in answered)
     }
 
 
 def told(folder: Path) -> str:
     """The plan's table as Markdown: a heading, what was run, and one table a scored set."""
     plan, rows = read_plan(folder), read_rows(folder)
-    lines = [f"## {plan.title}", "", plan.note.strip(), "", *_run_lines(rows), ""]
+    lines = [f"### {plan.title}", "", plan.note.strip(), "", *_run_lines(rows), ""]
     for name in plan.scored:
         lines += [
             f"`{name}` ({', '.join(plan.scored[name])}):",
@@ -148,13 +161,13 @@ def _table_lines(name: str, *, rows: Sequence[RowResults], plan: Plan) -> Iterat
 
 
 def _cells(row: RowResults, *, name: str, shown: Sequence[str], reference: str) -> Iterator[str]:
-    yield row.row.name
-    yield f"{len(row.outcomes)}/{row.n_runs}"
-    if not row.is_finished:
-        yield from [_NOT_RUN] * len(shown)
+    yield row.row.name.replace("|", "\\|")
+    yield f"{len(row.outcomes)}/{row.n_runs}{'' if row.is_current else ' by an earlier recipe'}"
+    figures = row.figures.get(name)
+    if figures is None:
+        yield from ["not finished" if row.outcomes else "not run"] * len(shown)
         yield ""
     else:
-        figures = row.figures[name]
         yield from (
             _figure(figures[key]) + (_spread(row, name=name) if key == "accuracy" else "") for key in shown
         )
@@ -167,7 +180,10 @@ def _is_defined(row: RowResults, *, name: str, key: str) -> bool:
 
 
 def _figure(figure: Compared) -> str:
-    return f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})" if isfinite(figure.value) else "–"
+    if not isfinite(figure.value):
+        return "–"
+    ends = f"{figure.low:.3f}-{figure.high:.3f}" if isfinite(figure.low) else "–"
+    return f"{figure.value:.3f} ({ends})"
 
 
 def _spread(row: RowResults, *, name: str) -> str:
@@ -179,7 +195,9 @@ def _spread(row: RowResults, *, name: str) -> str:
 def _difference(figure: Compared) -> str:
     if not isfinite(figure.difference):
         return "–"
-    text = f"{figure.difference:+.3f} ({figure.difference_low:+.3f} to {figure.difference_high:+.3f})"
+    low, high = figure.difference_low, figure.difference_high
+    ends = f"{low:+.3f} to {high:+.3f}" if isfinite(low) else "–"
+    text = f"{figure.difference:+.3f} ({ends})"
     return f"**{text}**" if figure.differs else text
 
 
@@ -192,7 +210,8 @@ def put_into(document: Path, *, folder: Path) -> Path:
 
     Raises ``ManifestError`` when they are not there.
     """
-    begin, end = f"<!-- table of {folder.name} -->", f"<!-- end of {folder.name} -->"
+    name, table = folder.resolve().name, told(folder)
+    begin, end = f"<!-- table of {name} -->", f"<!-- end of {name} -->"
     text = document.read_text(encoding="utf-8") if document.is_file() else ""
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
@@ -203,7 +222,7 @@ def put_into(document: Path, *, folder: Path) -> Path:
             remedy="write both lines where the table shall stand",
             where=document,
         )
-    return write_whole(document, [f"{before}{begin}\n\n{told(folder)}\n{end}{after}".encode()])
+    return write_whole(document, [f"{before}{begin}\n\n{table}\n{end}{after}".encode()])
 
 
 def plot(folder: Path, *, output: Path, scored: str | None = None, figure: str = COMPARED_BY) -> Path:
@@ -214,13 +233,14 @@ def plot(folder: Path, *, output: Path, scored: str | None = None, figure: str =
     from supcam.measure.figures import save_figure  # noqa: PLC0415  matplotlib takes its time
     from supcam.measure.rows_figure import Dot, rows_figure  # noqa: PLC0415
 
-    plan, rows = read_plan(folder), [row for row in read_rows(folder) if row.is_finished]
+    plan = read_plan(folder)
     name = scored or next(iter(plan.scored))
-    if name not in plan.scored or not rows:
+    rows = [row for row in read_rows(folder) if name in row.figures]
+    if not rows:
         raise ManifestError(
-            f"set {name!r} and {len(rows)} finished rows",
+            f"no row that is finished on a set {name!r}",
             expected=f"a set among {', '.join(plan.scored)}, and a row whose runs are all finished",
-            remedy="run supcam experiment run first",
+            remedy="correct the set, or run supcam experiment run first",
             where=folder,
         )
     dots = [Dot(row.row.name, row.figures[name][figure], row.minutes) for row in rows]

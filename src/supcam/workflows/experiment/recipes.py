@@ -1,0 +1,71 @@
+"""What each run of a plan learns by: the row's recipe with the run's seed, and without the run's fold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from supcam.core.config import parse_config
+from supcam.core.types import ConfigError
+from supcam.learn.recipe import Recipe, read_recipe
+from supcam.learn.stages import read_stages
+from supcam.workflows.experiment.outcome import Outcome
+from supcam.workflows.experiment.plan import Plan, Run
+
+
+def recipe_of(run: Run, *, plan: Plan, folder: Path) -> Recipe:
+    """The recipe of ``run`` with its seed, and without its fold among what is learnt from.
+
+    Raises ``ConfigError`` for a fold that the recipe does not learn from, and when a part that is scored
+    stays among what is learnt from.
+    """
+    path = folder / run.row.recipe
+    recipe = read_recipe(path)
+    learnt = read_stages(recipe).data.train
+    if run.fold is not None and run.fold not in learnt:
+        raise ConfigError(
+            f"training parts {', '.join(learnt)}",
+            expected=f"{run.fold} among them, which is left out in turn",
+            remedy="correct the recipe, or the row's folds",
+            where=path,
+        )
+    left = tuple(part for part in learnt if part != run.fold)
+    _require_unseen(left, scored=run.scored_parts(plan).values(), where=path)
+    values = recipe.model_dump(mode="json")
+    for table in ("train", "pretrain"):
+        if values[table] is not None:
+            values[table]["seed"] = run.seed
+    if run.fold is not None:
+        values["data"]["train"] = [*left]
+    return parse_config(Recipe, values, where=path)
+
+
+def _require_unseen(learnt: Sequence[str], *, scored: Iterable[Sequence[str]], where: Path) -> None:
+    seen = sorted({part for parts in scored for part in parts} & {*learnt})
+    if seen:
+        raise ConfigError(
+            f"{', '.join(seen)} both learnt from and scored",
+            expected="parts apart",
+            remedy="take them out of the recipe's data.train or of the plan's scored, or name folds",
+            where=where,
+        )
+
+
+def first_step_of(recipe: Recipe) -> str:
+    """A name for step 1 of ``recipe``, the same for all that differ in step 2 alone; blank without one."""
+    if recipe.pretrain is None:
+        return ""
+    values = recipe.model_dump(mode="json", exclude={"train"})
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def is_by(outcome: Outcome, *, recipe: Recipe) -> bool:
+    """Whether the outcome came from this very recipe; a key that it did not know has its default."""
+    try:
+        return Recipe.model_validate(outcome.recipe) == recipe
+    except ValidationError:
+        return False
