@@ -235,6 +235,12 @@ class DataConfig(StageConfig):
     counted_clusters: bool = Field(
         False, description="Whether harvested clusters of known count (type unknown) are used."
     )
+    typed_by: str | None = Field(
+        None,
+        description="Checkpoint of a classifier that gives clusters of known number their type, where it is "
+        "sure; None: their type stays unknown.",
+    )
+    typed_from: float = Field(0.8, ge=0.25, le=1, description="How sure it must be, as a probability.")
     single_share: float = Field(0.10, ge=0, le=1, description="Share of real single chromosomes, uncomposed.")
     cluster_share: float = Field(0.12, ge=0, le=1, description="Share of real clusters, where they are used.")
     debris_share: float = Field(0.06, ge=0, le=1, description="Share of objects that are no chromosome.")

@@ -45,11 +45,12 @@ def identity_of(recipe: Recipe, *, step: str, data_hash: str) -> Identity:
         STEP: step,
         "recipe": recipe.model_dump(mode="json"),
         "data_hash": data_hash,
-        "init_sha256": None if start is None else _sha256(Path(start)),
+        "init_sha256": None if start is None else sha256_of(Path(start)),
     }
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """SHA-256 of the checkpoint that a run starts from or learns by. Raises ``TrainingError``."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:

@@ -21,7 +21,9 @@ from supcam.data.split import Cased, Roles, read_roles
 from supcam.learn.batches import Example, ExampleSource, TrainingSources
 from supcam.learn.mixing import MixedSource, RealSource, example_of, pool_of, real_source, require_several
 from supcam.learn.recipe import Recipe
+from supcam.learn.run_folder import sha256_of
 from supcam.learn.stages import Stages, read_stages
+from supcam.learn.weak_types import with_weak_types
 
 Tick = Callable[[], None]
 
@@ -52,12 +54,13 @@ class PartsReader:
         stages = read_stages(recipe)
         data = stages.data
         validation = {name: self.examples(recipe, parts=parts) for name, parts in data.validation.items()}
-        return sources_of(
-            self.harvest(recipe, parts=data.train),
-            validation=validation,
-            data_hash=self._hash(stages),
-            stages=stages,
-        )
+        learnt = self.harvest(recipe, parts=data.train)
+        data_hash = self._hash(stages)
+        if data.typed_by is not None:
+            checkpoint = Path(data.typed_by)
+            learnt = with_weak_types(learnt, checkpoint=checkpoint, least=data.typed_from)
+            data_hash = f"{data_hash} {sha256_of(checkpoint)}"
+        return sources_of(learnt, validation=validation, data_hash=data_hash, stages=stages)
 
     def regions(self, recipe: Recipe, *, parts: Sequence[str]) -> tuple[Region, ...]:
         """The single chromosomes and clusters of ``parts``, always in the same order."""
