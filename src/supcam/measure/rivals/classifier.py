@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -45,7 +45,8 @@ class ClassifierPlan:
     """Which classifier, and how it is fitted; all settings beyond scikit-learn's own are our choice.
 
     ``majority`` looks at nothing and names the most frequent type. ``balanced`` lets every type weigh the
-    same, however rare; nearest neighbours and the majority know no weights. ``penalty`` is the inverse of
+    same, however rare, and leaves numbers as frequent as they are; nearest neighbours and the majority know
+    no weights. ``penalty`` is the inverse of
     ``C`` in logistic regression and support vectors.
     """
 
@@ -96,10 +97,10 @@ def fit_classifier(
         )
     is_cluster = counts >= 2
     sizes = np.minimum(counts[is_cluster], MAX_COUNT)
-    several = len(np.unique(sizes)) > 1
+    several, as_found = len(np.unique(sizes)) > 1, replace(plan, balanced=False)
     return FeatureClassifier(
         types=_fitted(features[typed], labels=types[typed], plan=plan),
-        sizes=_fitted(features[is_cluster], labels=sizes, plan=plan) if several else None,
+        sizes=_fitted(features[is_cluster], labels=sizes, plan=as_found) if several else None,
         only_size=int(sizes[0]) if len(sizes) else 2,
     )
 
