@@ -48,6 +48,8 @@ SCORED = {fold: ("cci", fold) for fold in FOLDS} | {"select": ("tseng24", "selec
 """What each split is scored on: source and role."""
 RECIPES = {fold: f"supcam_{fold}.toml" for fold in FOLDS} | {"select": "supcam_model.toml"}
 KINDS: tuple[ClassifierKind, ...] = tuple(kind for kind in get_args(ClassifierKind) if kind != "majority")
+FINE_TUNED = "ImageNet weights, fine-tuned"
+"""As many pictures as ``transfer.toml`` says."""
 TRANSFER_PX = 160
 TRANSFER_PENALTY = 100.0
 FIGURES = (
@@ -72,6 +74,9 @@ class Split:
     train: CropSet
     samples: tuple[Sample, ...]
     pictures: np.ndarray
+    harvest: Harvest
+    stages: Stages
+    is_composed: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +118,12 @@ class Laboratory:
             read_crop(s.path, image=stages.recipe.image, foreground=stages.recipe.foreground) for s in samples
         ]
         pictures = np.stack([network_input(region, config=stages.crop) for region in regions])
-        return Split(name=name, train=train, samples=samples, pictures=pictures)
+        return Split(name, train, samples, pictures, harvest, stages, is_composed=composed > 0)
 
 
-def readings(split: Split, *, rivals: Sequence[str]) -> Iterator[tuple[str, JointReading]]:
+def readings(split: Split, *, options: argparse.Namespace) -> Iterator[tuple[str, JointReading]]:
     """Each rival with what it reads in the split's pictures, fitted on its training crops."""
-    train = split.train
+    train, rivals = split.train, options.rivals
     if "majority" in rivals:
         nothing = np.zeros((len(train), 1)), np.zeros((len(split.pictures), 1))
         yield "majority", _read(nothing, train=train, plan=ClassifierPlan(kind="majority"))
@@ -141,6 +146,30 @@ def readings(split: Split, *, rivals: Sequence[str]) -> Iterator[tuple[str, Join
         )
         plan = ClassifierPlan(kind="logistic", penalty=TRANSFER_PENALTY)
         yield "ImageNet features, logistic", _read(features, train=train, plan=plan)
+    if "fine_tuning" in rivals:
+        yield FINE_TUNED, _fine_tuned(split, options=options)
+
+
+def _fine_tuned(split: Split, *, options: argparse.Namespace) -> JointReading:
+    """What the network of ``transfer.toml`` reads, trained on the split; a killed run goes on."""
+    from supcam.learn.run import run_finetuning
+    from supcam.learn.sources import sources_of
+    from supcam.learn.transfer import read_pictures, write_imagenet_start
+
+    recipe = read_recipe(options.experiments / "transfer.toml")
+    start = options.runs / "imagenet.ckpt"
+    if not start.exists():
+        write_imagenet_start(start, recipe=recipe)
+    train = {"compose": split.is_composed, "init_from": str(start)}
+    data = {**split.stages.recipe.data, "balanced_types": not split.is_composed}
+    recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update=train), "data": data})
+    name = f"transfer_{'composed' if split.is_composed else 'real'}_{split.name}"
+    folder, done = options.runs / name, options.runs / f"{name}.done"
+    if not done.exists():
+        sources = sources_of(split.harvest, validation={}, data_hash=name, stages=read_stages(recipe))
+        run_finetuning(recipe, sources=sources, folder=folder)
+        done.touch()
+    return read_pictures(split.pictures, checkpoint=folder / "checkpoints" / "last.ckpt")
 
 
 def _read(features: tuple[np.ndarray, np.ndarray], *, train: CropSet, plan: ClassifierPlan) -> JointReading:
@@ -175,7 +204,7 @@ def main() -> None:
         for name in SCORED:
             begin = time.perf_counter()
             split = laboratory.split(name, composed=options.composed if data == "composed" else 0)
-            for rival, reading in readings(split, rivals=options.rivals):
+            for rival, reading in readings(split, options=options):
                 table = reading_table(split.samples, reading=reading, fold=name)
                 tables.setdefault(rival, {})[name] = table
             print(
@@ -188,10 +217,11 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    rivals = ("majority", "rules", "geometric", "transfer")
+    rivals = ("majority", "rules", "geometric", "transfer", "fine_tuning")
     parser.add_argument("--rivals", nargs="+", choices=rivals, default=list(rivals))
     parser.add_argument("--data", nargs="+", choices=("real", "composed"), default=["real", "composed"])
     parser.add_argument("--composed", type=int, default=6000, help="samples drawn for each fit")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where fine-tuning keeps its runs")
     parser.add_argument("--experiments", type=Path, default=Path("experiments"))
     parser.add_argument("--output", type=Path, required=True)
     return parser.parse_args()
@@ -209,21 +239,20 @@ def _laboratory(experiments: Path) -> Laboratory:
 
 def _write(path: Path, *, data: str, tables: dict[str, dict[str, PredictionTable]], composed: int) -> None:
     """The rows in the file at ``path``, in place of older ones of the same rival and data."""
-    report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"rows": {}}
+    rows = {}
     for rival, by_split in tables.items():
-        report["rows"][f"{rival} ({data})"] = {
+        rows[f"{rival} ({data})"] = {
             "rival": rival,
             "data": data,
-            "composed_samples": composed if data == "composed" else 0,
+            "drawn_samples": None if data == "real" or rival == FINE_TUNED else composed,
             "cci": scores([by_split[fold] for fold in FOLDS]),
             "select": scores([by_split["select"]]),
             "command": shlex.join(["python", *sys.argv]),
             "commit": _commit(),
             "seed": SEED,
         }
-        found = report["rows"][f"{rival} ({data})"]
-        print(rival, data, found["cci"]["figures"], found["select"]["figures"], flush=True)
-    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    older = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else {}
+    path.write_text(json.dumps({"rows": {**older, **rows}}, indent=1) + "\n", encoding="utf-8")
 
 
 def _commit() -> str:

