@@ -13,7 +13,7 @@ class NetworkConfig(StageConfig):
 
     backbone: str = Field("resnet10t", description="Name of a timm model.")
     channels: tuple[int, ...] | None = Field(
-        None, description="Stage widths, for timm ResNets; None: timm's own."
+        None, description="Stage widths, for timm ResNets; None or empty: timm's own."
     )
     max_count: int = Field(
         12, ge=3, le=60, description="Largest number of chromosomes told apart; last = or more."

@@ -120,7 +120,7 @@ def pretraining_network(config: NetworkConfig, *, pretrain: PretrainConfig) -> P
 
 def _backbone(config: NetworkConfig) -> nn.Module:
     """The timm model without its classifier and pooling."""
-    widths: dict[str, Any] = {} if config.channels is None else {"channels": config.channels}
+    widths: dict[str, Any] = {"channels": config.channels} if config.channels else {}
     try:
         model = timm.create_model(
             config.backbone, pretrained=False, in_chans=1, num_classes=0, global_pool="", **widths

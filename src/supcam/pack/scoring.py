@@ -9,10 +9,11 @@ from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from supcam.core.crop import Square, network_input, region_from_crop
 from supcam.core.image import read_grey, to_stain
+from supcam.core.reading import JointReading
 from supcam.core.types import Box, ClusterType, Decision, ImageError, Prediction, Sample, Stain
 from supcam.measure.report import Unread
 from supcam.measure.table import UNKNOWN, PredictionTable, Words
@@ -23,6 +24,7 @@ _BATCH = 64
 
 Patch = Float32[np.ndarray, "rows columns"]
 """A box of a larger stain picture."""
+Numbers = Int64[np.ndarray, " batch"]
 
 Reading = Callable[[Outputs], list[Prediction]]
 """Outputs -> predictions: ``Model.read`` or ``Model.read_crops``."""
@@ -89,16 +91,10 @@ def to_table(scored: Sequence[Scored], *, fold: str) -> PredictionTable:
 
     An instance whose number is not given has one chromosome.
     """
-    samples = [item.sample for item in scored]
     predictions = [item.prediction for item in scored]
     counts = [item.count_logits for item in scored if item.count_logits is not None]
     return PredictionTable(
-        paths=_words(name_places(samples)),
-        cases=_words(sample.case for sample in samples),
-        sources=_words(sample.source for sample in samples),
-        folds=_words([fold] * len(samples)),
-        true_types=np.array([UNKNOWN if s.type is None else int(s.type) for s in samples], np.int64),
-        true_counts=np.array([_true_count(sample) for sample in samples], np.int64),
+        **_known_columns([item.sample for item in scored], fold=fold),
         probabilities=np.array([p.probabilities for p in predictions], np.float64).reshape(-1, 4),
         predicted_counts=np.array([p.n_chromosomes for p in predictions], np.int64),
         accepted=np.array([p.decision is Decision.ACCEPT for p in predictions], bool),
@@ -106,6 +102,29 @@ def to_table(scored: Sequence[Scored], *, fold: str) -> PredictionTable:
         type_logits=np.stack([item.type_logits for item in scored]) if scored else None,
         count_logits=np.stack(counts) if counts else None,
     )
+
+
+def reading_table(samples: Sequence[Sample], *, reading: JointReading, fold: str) -> PredictionTable:
+    """The same of a reading that comes from no bundle, row by row that of ``samples``; none is accepted."""
+    return PredictionTable(
+        **_known_columns(samples, fold=fold),
+        probabilities=reading.type_probabilities,
+        predicted_counts=reading.counts,
+        accepted=np.zeros(len(samples), bool),
+        rejected=np.zeros(len(samples), bool),
+    )
+
+
+def _known_columns(samples: Sequence[Sample], *, fold: str) -> dict[str, Words | Numbers]:
+    """What is known of each sample, before anything is read in it."""
+    return {
+        "paths": _words(name_places(samples)),
+        "cases": _words(sample.case for sample in samples),
+        "sources": _words(sample.source for sample in samples),
+        "folds": _words([fold] * len(samples)),
+        "true_types": np.array([UNKNOWN if s.type is None else int(s.type) for s in samples], np.int64),
+        "true_counts": np.array([_true_count(sample) for sample in samples], np.int64),
+    }
 
 
 def name_places(samples: Sequence[Sample]) -> list[str]:

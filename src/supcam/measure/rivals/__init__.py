@@ -1,0 +1,1 @@
+"""What came before: other ways to read type and number, on the same crops, for comparison."""
