@@ -38,7 +38,7 @@ def seen_view(session: Session, *, vault: Vault, object_id: str) -> SeenView:
     row, index = _seen_place(session, latest_prediction(session, object_id=object_id))
     seen = _seen(vault, row.seen_sha256)
     top, left, side = (float(value) for value in seen.squares[index])
-    maps = {kind.label: np.round(seen.maps[index, int(kind)], 4).tolist() for kind in ClusterType}
+    maps = {kind.label: seen.maps[index, int(kind)].astype(float).round(4).tolist() for kind in ClusterType}
     return SeenView(top_px=top, left_px=left, side_px=side, maps=maps)
 
 
