@@ -46,6 +46,16 @@ def test_every_drawn_object_is_found_and_named(model: Model) -> None:
     assert [item.object_id for item in analysis.objects] == list(range(1, len(analysis.objects) + 1))
 
 
+def test_every_object_that_was_read_says_what_the_network_saw(model: Model) -> None:
+    for item in analyze(drawn(0).grey, model=model).objects:
+        assert (item.seen is None) == (item.crop is None)
+        if item.seen:
+            middle = (item.box.top + item.box.bottom) / 2, (item.box.left + item.box.right) / 2
+            centre = np.array([item.seen.top_px, item.seen.left_px]) + item.seen.side_px / 2
+            np.testing.assert_allclose(centre, middle, atol=1.5)
+            assert item.seen.embedding.ndim == 1
+
+
 def test_a_nucleus_is_rejected_with_its_reason(model: Model) -> None:
     one = drawn(3, n_nuclei=2)
     analysis = analyze(one.grey, model=model)

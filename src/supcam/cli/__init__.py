@@ -2,7 +2,7 @@
 
 import typer
 
-from supcam.cli import experimenting, making, measuring, training, using
+from supcam.cli import experimenting, making, measuring, serving, training, using
 
 _HELP = """The type and the number of chromosomes of every cluster in pictures of metaphase chromosomes.
 
@@ -20,6 +20,7 @@ Train one           supcam train recipe.toml --output runs/first
 One step of it      supcam pretrain, supcam finetune
 Compare recipes     supcam experiment run experiments/first_table
 Pack a trained one  supcam export runs/first/checkpoints/last.ckpt --output my-model
+Serve a laboratory  supcam serve --port 8000
 
 Exit codes: 0 all well, 1 some inputs failed, 2 arguments that cannot be used.
 
@@ -54,7 +55,10 @@ for _command in (
     measuring.evaluate,
     measuring.pool,
     measuring.recalibrate,
+    serving.serve,
+    serving.purge,
     using.version,
 ):
     app.command()(_command)
 app.add_typer(experimenting.app, name="experiment")
+app.add_typer(serving.token, name="token")

@@ -117,6 +117,10 @@ class Model:
         """The network's input for one crop, and what to know about it. Raises ``ImageError``."""
         return read_crop(image, card=self.card, image_config=self.image)
 
+    def read_region(self, image: ImageLike) -> Region:
+        """The object of one crop, before it becomes the network's input. Raises ``ImageError``."""
+        return _region_of(_grey(image, config=self.image), card=self.card, image_config=self.image)
+
     def logits(self, pictures: Pictures) -> Outputs:
         """What the network says about network inputs, 64 at a time; untrained heads included."""
         runs = [self._run(pictures[at : at + _BATCH]) for at in range(0, max(len(pictures), 1), _BATCH)]
@@ -215,10 +219,14 @@ def usable_cores() -> int:
 def read_crop(image: ImageLike, *, card: CardText, image_config: ImageConfig) -> ReadCrop:
     """File or array -> grey picture -> stain -> object -> network input. Raises ``ImageError``."""
     grey = _grey(image, config=image_config)
+    region = _region_of(grey, card=card, image_config=image_config)
+    return ReadCrop(square=network_input(region, config=card.crop), notes=grey.notes)
+
+
+def _region_of(grey: GreyImage, *, card: CardText, image_config: ImageConfig) -> Region:
     stain = to_stain(grey, config=image_config)
     outside = outside_mask(grey.pixels, white=grey.white)
-    region = _object_of(stain, outside=outside, card=card, where=grey.where)
-    return ReadCrop(square=network_input(region, config=card.crop), notes=grey.notes)
+    return _object_of(stain, outside=outside, card=card, where=grey.where)
 
 
 def _object_of(stain: Stain, *, outside: Mask, card: CardText, where: str) -> Region:

@@ -49,6 +49,10 @@ class Outputs:
     embedding: Float32[np.ndarray, "batch dim"]
     type_map: Float32[np.ndarray, "batch 4 height width"]
 
+    def of(self, index: int) -> Outputs:
+        """What is said about picture ``index`` alone."""
+        return Outputs(**{name: getattr(self, name)[index : index + 1] for name in OUTPUT_NAMES})
+
 
 OUTPUT_NAMES = tuple(field.name for field in fields(Outputs))
 

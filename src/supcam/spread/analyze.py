@@ -18,7 +18,7 @@ from supcam.pack.bundle import Model, load_model
 from supcam.pack.folder import Outputs
 from supcam.spread.areas import single_area, with_area
 from supcam.spread.finding import WRITE_PX, Found, find_ground, find_objects
-from supcam.spread.objects import CROP_RIM_PX, UNFITTED_THRESHOLD, Chances, Judge, SpreadObject
+from supcam.spread.objects import CROP_RIM_PX, UNFITTED_THRESHOLD, Chances, Judge, SpreadObject, seen_of
 from supcam.spread.picture import Grey, ImageLike, OpenPicture, open_picture, preview
 from supcam.spread.result import Analysis, Quality
 
@@ -127,10 +127,11 @@ def _judge_area(found: Sequence[Found], *, picture: OpenPicture, judge: Judge, m
     squares = np.stack([network_input(region, config=model.card.crop) for _, region in asked])
     outputs = model.logits(squares[:, None])
     predictions = model.read_crops(outputs)  # what is rejected, and why, is the judge's to say
-    chances = _number_chances(outputs, counts=[p.n_chromosomes for p in predictions], model=model)
-    for (each, region), prediction, numbers in zip(asked, predictions, chances, strict=True):
-        item = judge.judged(each, prediction=prediction, chances=numbers)
-        item = replace(item, crop=_crop(each.box, picture=picture))
+    chances = number_chances(outputs, counts=[p.n_chromosomes for p in predictions], model=model)
+    for n, ((each, region), prediction) in enumerate(zip(asked, predictions, strict=True)):
+        item = judge.judged(each, prediction=prediction, chances=chances[n])
+        seen = seen_of(outputs.of(n), region=region, box=each.box, config=model.card.crop)
+        item = replace(item, crop=_crop(each.box, picture=picture), seen=seen)
         judged.append(_Judged(_order(each), item, _sharpness(region)))
     return judged
 
@@ -139,7 +140,7 @@ def _order(found: Found) -> tuple[int, ...]:
     return (*found.first, found.box.top, found.box.left, found.area_px)
 
 
-def _number_chances(outputs: Outputs, *, counts: Sequence[int], model: Model) -> list[Chances]:
+def number_chances(outputs: Outputs, *, counts: Sequence[int], model: Model) -> list[Chances]:
     """The chances of 1, 2, ... chromosomes; without a number head the number that was read is certain."""
     if not model.card.heads_trained.count:
         return [np.eye(count)[count - 1] for count in counts]

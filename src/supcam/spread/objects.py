@@ -6,9 +6,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
-from supcam.core.types import Box, Clutter, Decision, Mask, Prediction
+from supcam.core.config import CropConfig
+from supcam.core.crop import placement
+from supcam.core.foreground import mask_box
+from supcam.core.types import Box, Clutter, Decision, Mask, Prediction, Region
+from supcam.pack.folder import Outputs
 from supcam.spread.finding import Found
 from supcam.spread.picture import Grey
 
@@ -46,14 +50,44 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What the network made of an object on the way to its answer.
+
+    ``type_map`` says where it looked, type by type, over the square whose corner lies at row ``top_px`` and
+    column ``left_px`` of the picture, ``side_px`` long; parts of it may lie outside the picture.
+    """
+
+    embedding: Float32[np.ndarray, " dim"]
+    type_map: Float32[np.ndarray, "4 rows columns"]
+    top_px: float
+    left_px: float
+    side_px: float
+
+
+def seen_of(outputs: Outputs, *, region: Region, box: Box, config: CropConfig) -> Seen:
+    """What the network made of ``region``, alone in ``outputs``; ``box`` is the object's in the picture."""
+    matrix = placement(region, config=config)
+    scale = float(matrix[0, 0])
+    within = mask_box(region.mask)
+    return Seen(
+        embedding=outputs.embedding[0].copy(),
+        type_map=outputs.type_map[0].copy(),
+        top_px=box.top - within.top - float(matrix[1, 2]) / scale,
+        left_px=box.left - within.left - float(matrix[0, 2]) / scale,
+        side_px=config.size_px / scale,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SpreadObject:
     """One object of a picture.
 
     ``object_id`` is its number, from 1, and its pixels' value in the label picture. ``mask`` lies within
     ``box``. ``prediction`` is what the model reads; ``None`` when its shape or stain told that it is no
     chromosome, and the model was not asked. ``rejection`` says why it is rejected, ``doubts`` why a person
-    must look at it. ``number_chances`` are the probabilities of 0, 1, 2 ... chromosomes. ``crop`` is the
-    grey picture around it, for those that the model was asked about.
+    must look at it. ``number_chances`` are the probabilities of 0, 1, 2 ... chromosomes. Those that the
+    model was asked about have a ``crop``, the grey picture around them, and ``seen``, what the network made
+    of them.
     """
 
     object_id: int
@@ -65,6 +99,7 @@ class SpreadObject:
     doubts: tuple[Reason, ...]
     number_chances: Chances
     crop: Grey | None = None
+    seen: Seen | None = None
 
     @property
     def type(self) -> str:

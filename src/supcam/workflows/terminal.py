@@ -21,6 +21,7 @@ SOME_FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
 _EXTRAS = {
     "train": "torch torchvision timm lightning torchmetrics onnx onnxscript tensorboard safetensors",
     "measure": "scipy sklearn pandas matplotlib",
+    "web": "fastapi starlette uvicorn sqlalchemy alembic multipart jinja2 prometheus_client httpx2 psycopg",
 }
 
 

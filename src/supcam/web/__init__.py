@@ -1,0 +1,1 @@
+"""report -> people: the service, its store, and what a review page needs of them."""

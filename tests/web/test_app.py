@@ -1,0 +1,109 @@
+"""The service as a whole: its OpenAPI document is complete, and it keeps to it whatever is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from sqlalchemy import text
+from tests.service import picture_bytes, post_pictures, read_all, service_config, serving
+
+from supcam.web.app import create_app
+from supcam.web.config import ServiceConfig
+from supcam.web.tokens import create_token
+
+PLACES = {
+    "/healthz", "/readyz", "/metrics", "/api/v1/model", "/api/v1/session", "/api/v1/metaphases",
+    "/api/v1/clusters", "/api/v1/jobs", "/api/v1/jobs/{job_id}", "/api/v1/jobs/{job_id}/retry",
+    "/api/v1/images", "/api/v1/images/{image_id}", "/api/v1/images/{image_id}/picture.png",
+    "/api/v1/images/{image_id}/overlay.png", "/api/v1/images/{image_id}/objects", "/api/v1/objects",
+    "/api/v1/objects/{object_id}", "/api/v1/objects/{object_id}/crop.png",
+    "/api/v1/objects/{object_id}/seen", "/api/v1/objects/{object_id}/similar",
+    "/api/v1/objects/{object_id}/decisions", "/api/v1/agreement", "/api/v1/export/objects.csv",
+    "/api/v1/export/decisions.csv", "/api/v1/export/coco.json", "/api/v1/export/decisions.zip",
+    "/api/v1/purge", "/api/v1/audit",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> ServiceConfig:
+    return service_config(tmp_path_factory.mktemp("service"), model=model_folder)
+
+
+@pytest.fixture(scope="module")
+def client(config: ServiceConfig) -> Iterator[TestClient]:
+    with serving(config) as client:
+        post_pictures(client, picture_bytes(0))
+        read_all(config)
+        yield client
+
+
+def test_every_route_is_told_of(client: TestClient) -> None:
+    document = client.get("/api/v1/openapi.json").json()
+    assert set(document["paths"]) == PLACES
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            assert operation["summary"]
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    assert set(answer.get("content", {})) <= {"application/problem+json"}, status
+
+
+def test_no_page_of_others_is_needed(client: TestClient) -> None:
+    assert client.get("/docs").status_code == 404
+    assert client.get("/redoc").status_code == 404
+
+
+def test_the_model_is_told(client: TestClient) -> None:
+    told = client.get("/api/v1/model").json()
+    assert told["model"]["name"] == told["card"]["name"] == "tiny"
+    assert told["calibration"]["accept_threshold"] == 0.5
+
+
+def test_a_service_without_its_database_is_not_ready(tmp_path: Path, model_folder: Path) -> None:
+    with serving(service_config(tmp_path, model=model_folder)) as client:
+        service = client.app.state.service  # type: ignore[attr-defined]
+        with service.database.writing() as session:
+            session.execute(text("DROP TABLE audit"))
+        answer = post_pictures(client, picture_bytes(0))
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"]
+        assert client.get("/healthz").status_code == 200
+
+
+def test_without_a_worker_it_is_alive_and_not_ready(tmp_path: Path, model_folder: Path) -> None:
+    app = create_app(service_config(tmp_path, model=model_folder, workers=1))
+    client = TestClient(app, base_url="http://127.0.0.1:8000")
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 503
+    app.state.service.database.close()
+
+
+def test_the_service_keeps_to_its_document_whatever_is_sent(
+    config: ServiceConfig, client: TestClient
+) -> None:
+    """Requests drawn from the OpenAPI document, good and bad ones, at every operation.
+
+    That drawn bytes are no picture, and that two fields exclude each other, no document of this kind can say.
+    """
+    app = create_app(config.model_copy(update={"require_token": True}))
+    token = create_token(app.state.service.database, name="ann", role="admin", actor="test").text
+    here = {"Authorization": f"Bearer {token}"}
+    api = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, headers=here)
+    operations = [found.ok() for found in api.get_all_operations() if isinstance(found, Ok)]
+    assert len({operation.path for operation in operations}) == len(PLACES)
+    for operation in operations:
+
+        @settings(max_examples=10, suppress_health_check=list(HealthCheck), database=None)
+        @given(case=operation.as_strategy())
+        def keeps_to_it(case: schemathesis.Case[Any]) -> None:
+            case.call_and_validate(headers=here, excluded_checks=[positive_data_acceptance])
+
+        keeps_to_it()
