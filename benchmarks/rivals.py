@@ -28,12 +28,12 @@ from supcam.core.crop import network_input
 from supcam.core.reading import JointReading
 from supcam.core.types import Sample
 from supcam.data.crop_set import CropSet
-from supcam.data.harvest import EMPTY, Harvest, read_crop
+from supcam.data.harvest import Harvest, read_crop
 from supcam.data.manifest import Manifest
 from supcam.data.split import Roles, read_roles
 from supcam.learn.crop_sets import drawn_crops, real_crops
 from supcam.learn.recipe import read_recipe
-from supcam.learn.sources import harvest_parts, read_sources, source_of
+from supcam.learn.sources import PartsReader, read_sources, source_of
 from supcam.learn.stages import Stages, read_stages
 from supcam.measure.intervals import bootstrap_by_case, figures_by_name
 from supcam.measure.metrics import confusion
@@ -86,7 +86,7 @@ class Laboratory:
     experiments: Path
     manifest: Manifest
     roles: Roles
-    parts: dict[str, Harvest]
+    reader: PartsReader
 
     def stages(self, name: str) -> Stages:
         """The settings of a split's recipe."""
@@ -94,12 +94,7 @@ class Laboratory:
 
     def harvest(self, stages: Stages) -> Harvest:
         """What a recipe learns from."""
-        whole = EMPTY
-        for part in stages.data.train:
-            if part not in self.parts:
-                self.parts[part] = harvest_parts(self.manifest, roles=self.roles, parts=[part], stages=stages)
-            whole += self.parts[part]
-        return whole
+        return self.reader.harvest(stages.recipe, parts=stages.data.train)
 
     def split(self, name: str, *, composed: int) -> Split:
         """The split with so many drawn samples to learn from, or with every real crop once where 0."""
@@ -233,7 +228,7 @@ def _laboratory(experiments: Path) -> Laboratory:
         experiments=experiments,
         manifest=read_sources(stages.data),
         roles=read_roles(experiments / stages.data.roles),
-        parts={},
+        reader=PartsReader(folder=experiments),
     )
 
 
