@@ -13,12 +13,11 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from supcam.core.config import ImageConfig
-from supcam.core.image import GreyImage, find_polarity, grey_from_array, outside_mask, read_grey, to_stain
+from supcam.core.image import GreyImage, grey_from_array, outside_mask, read_grey, to_stain
+from supcam.core.polarity import find_polarity
 from supcam.core.types import ImageError, Polarity
 
 BRIGHT_FIELD = ImageConfig(polarity=Polarity.BRIGHT_FIELD)
@@ -147,28 +146,6 @@ def test_values_that_are_not_finite_are_refused(value: float) -> None:
 
 
 # ---- polarity
-
-
-@settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), background=st.integers(120, 255))
-def test_dark_bodies_are_bright_field_and_their_negative_is_fluorescence(seed: int, background: int) -> None:
-    picture = as_8_bit(scan(np.random.default_rng(seed), background=background)).astype(np.float32)
-    assert find_polarity(picture, white=255.0) == Polarity.BRIGHT_FIELD
-    assert find_polarity(255 - picture, white=255.0) == Polarity.FLUORESCENCE
-
-
-def test_polarity_does_not_depend_on_the_unit(rng: np.random.Generator) -> None:
-    picture = scan(rng)
-    for array in (as_8_bit(picture), (16 * picture).astype(np.uint16), picture / 255, picture - 300):
-        grey = grey_from_array(array)
-        assert find_polarity(grey.pixels, white=grey.white) == Polarity.BRIGHT_FIELD
-
-
-def test_one_small_object_is_enough(rng: np.random.Generator) -> None:
-    picture = np.round(rng.normal(225, 2, (400, 400))).astype(np.float32)
-    picture[200:206, 100:115] = 120
-    assert find_polarity(picture, white=255.0) == Polarity.BRIGHT_FIELD
-    assert find_polarity(255 - picture, white=255.0) == Polarity.FLUORESCENCE
 
 
 def test_ambiguous_polarity_asks_and_an_explicit_one_helps(rng: np.random.Generator) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.drawn_pieces import bar
 
-from supcam.core.nuclei import nucleus_in
+from supcam.core.nuclei import is_heap, nucleus_in
 from supcam.core.types import Mask
 
 WIDTH_PX, WIDTHS = 14.0, 2.7
@@ -64,3 +64,23 @@ def test_a_nucleus_cut_by_the_border_goes_on_beyond_it() -> None:
     assert find(mask) is not None
     inland = np.pad(mask, ((3, 3), (3, 3)))
     assert find(inland) is None
+
+
+def heap(*, gap_stain: float, radius: float = 26) -> tuple[Mask, np.ndarray]:
+    """A thick body of stain 1 with stripes of ``gap_stain``."""
+    mask = disc(radius=radius, middle=(110, 110))
+    stain = np.where(np.arange(220) % 14 < 5, gap_stain, 1.0).astype(np.float32)
+    return mask, np.broadcast_to(stain, mask.shape) * mask
+
+
+def test_a_thick_body_with_gaps_is_a_heap_and_an_even_one_is_a_nucleus() -> None:
+    for gap_stain, expected in ((0.1, True), (0.8, False)):
+        mask, stain = heap(gap_stain=gap_stain)
+        assert is_heap(stain, body=mask, width_px=WIDTH_PX) is expected
+
+
+def test_what_is_thicker_than_any_heap_or_cut_by_the_border_is_a_nucleus() -> None:
+    mask, stain = heap(gap_stain=0.1, radius=32)
+    assert not is_heap(stain, body=mask, width_px=WIDTH_PX)
+    mask, stain = heap(gap_stain=0.1)
+    assert is_heap(stain[84:], body=mask[84:], width_px=WIDTH_PX) is False

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from supcam.core.config import ForegroundConfig
 from supcam.core.foreground import find_foreground
-from supcam.core.image import find_polarity, grey_from_array, to_stain
+from supcam.core.image import grey_from_array, to_stain
+from supcam.core.polarity import find_polarity
 from supcam.core.types import ClusterType, CompositionError, Polarity
 from supcam.data.karyotype import parse_karyotype
 from supcam.data.laboratory import virtual_laboratory

@@ -46,8 +46,8 @@ def test_chances_are_bayes_with_loops(seed: int, area: float) -> None:
     tail = sum(0.8**k for k in range(MOST - 5))
     for n in range(2, MOST + 1):
         prior = chances[n - 1] if n < 6 else chances[5] * 0.8 ** (n - 6) / tail
-        spread = 0.8 * np.sqrt(n)
-        expected.append((prior + 1e-4) * np.exp(-0.5 * ((area - 1.25 * n - 0.1) / spread) ** 2) / spread)
+        spread = 0.75 * np.sqrt(n)
+        expected.append((prior + 1e-4) * np.exp(-0.5 * ((area - 1.15 * n - 0.1) / spread) ** 2) / spread)
     np.testing.assert_allclose(found, np.array(expected) / sum(expected), rtol=1e-6, atol=1e-12)
 
 

@@ -7,7 +7,7 @@ from supcam.core.types import Box, ClusterType, Clutter, Decision, Prediction, R
 from supcam.spread.finding import Found
 from supcam.spread.objects import REJECTED, Judge, Reason
 
-JUDGE = Judge(width_px=10.0, threshold=0.2)
+JUDGE = Judge(size=(200, 200), width_px=10.0, threshold=0.2)
 CHANCES = np.array([0.1, 0.9])
 
 
@@ -25,6 +25,20 @@ def found(**changes: object) -> Found:
         "first": (5, 5),
     }
     return Found(**(values | changes))  # type: ignore[arg-type]
+
+
+def comb() -> np.ndarray:
+    """A body with long thin teeth."""
+    mask = np.zeros((60, 40), np.bool_)
+    mask[:8] = True
+    mask[:, ::4] = True
+    return mask
+
+
+def slice_of_a_nucleus() -> np.ndarray:
+    """The lowest part of a disc, cut along its upper edge."""
+    rows, columns = np.mgrid[:12, :60]
+    return np.asarray((rows + 35) ** 2 + (columns - 30) ** 2 <= 46**2)
 
 
 def read(*, chance: float | None = 0.9, n: int = 2, decision: Decision = Decision.ACCEPT) -> Prediction:
@@ -50,6 +64,14 @@ def read(*, chance: float | None = 0.9, n: int = 2, decision: Decision = Decisio
         ({"stain_share": 0.5}, None),
         ({"is_too_large": True, "clutter": Clutter.NUCLEUS}, Reason.TOO_LARGE),
         ({"is_cut": True}, None),
+        ({"stain_share": 1.5}, None),
+        ({"stain_share": 1.51}, Reason.DARK),
+        ({"mask": np.ones((4, 60), np.bool_)}, Reason.THREAD),
+        ({"mask": comb()}, Reason.RAGGED),
+        ({"mask": slice_of_a_nucleus(), "box": Box(0, 40, 12, 100)}, Reason.SLICE),
+        ({"mask": slice_of_a_nucleus(), "box": Box(20, 40, 32, 100)}, None),
+        ({"box": Box(0, 50, 10, 80)}, None),
+        ({"mask": np.ones((30, 10), np.bool_), "box": Box(0, 50, 30, 60)}, None),
     ],
 )
 def test_shape_and_stain_tell_what_is_no_chromosome(

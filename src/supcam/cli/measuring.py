@@ -79,7 +79,7 @@ def recalibrate(
     metaphases: Annotated[
         Path | None, typer.Option(help="Folder that supcam evaluate wrote about metaphases with boxes.")
     ] = None,
-    keep: Annotated[float, typer.Option(min=0.5, max=1, help="Share of all chromosomes to keep.")] = 0.995,
+    keep: Annotated[float, typer.Option(min=0.5, max=1, help="Share of all chromosomes to keep.")] = 0.999,
 ) -> None:
     """The same model with another calibration.
 

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int32, UInt8
 from supcam.core.background import remove_background
 from supcam.core.config import ForegroundConfig
 from supcam.core.marks import is_mark
-from supcam.core.nuclei import nucleus_in
+from supcam.core.nuclei import is_heap, nucleus_in
 from supcam.core.types import Box, Clutter, ImageError, Mask, Stain
 
 Labels = Int32[np.ndarray, "height width"]
@@ -213,7 +213,7 @@ def split(stain: Stain, *, mask: Mask, levels: Levels, config: ForegroundConfig)
     """
     if is_mark(stain, mask=mask):
         return [Piece.of(mask, clutter=Clutter.MARK)]
-    nucleus = _nucleus(mask, levels=levels, config=config)
+    nucleus = _nucleus(stain, mask=mask, levels=levels, config=config)
     if nucleus is None:
         return [Piece.of(piece) for piece in _apart(stain, mask=mask, levels=levels, config=config)]
     found = [Piece.of(nucleus, clutter=Clutter.NUCLEUS)]
@@ -222,13 +222,16 @@ def split(stain: Stain, *, mask: Mask, levels: Levels, config: ForegroundConfig)
     return found
 
 
-def _nucleus(mask: Mask, *, levels: Levels, config: ForegroundConfig) -> Mask | None:
+def _nucleus(stain: Stain, *, mask: Mask, levels: Levels, config: ForegroundConfig) -> Mask | None:
     least = config.nucleus_widths * levels.width_px
     if np.count_nonzero(mask) < 0.5 * least**2:
         return None
     filled = _without_holes(mask, hole_px=round(_NUCLEUS_HOLE * levels.width_px**2))
     nucleus = nucleus_in(filled, width_px=levels.width_px, widths=config.nucleus_widths)
-    return None if nucleus is None else mask & nucleus
+    if nucleus is None:
+        return None
+    body = np.asarray(mask & nucleus)
+    return None if is_heap(stain, body=body, width_px=levels.width_px) else body
 
 
 def _parts(mask: Mask, *, least_px: int) -> Iterator[Mask]:

@@ -14,15 +14,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
 
 from supcam.core.config import ImageConfig
 from supcam.core.decoding import TIFF_STARTS, Decoded, Samples, decode
 from supcam.core.disk import read_bytes
+from supcam.core.polarity import EXTREME_SHARE, Pixels, blank, find_polarity, ranked, read_histogram
 from supcam.core.types import ImageError, Mask, Polarity, Stain
-
-Pixels = Float32[np.ndarray, "height width"]
-Counts = Float32[np.ndarray, " levels"]
 
 _BIT_DEPTHS = (8, 10, 12, 14, 16, 32)
 _BORDER_SHARE = 0.7
@@ -30,14 +27,6 @@ _BORDER_SHARE = 0.7
 saturated scans up to 0.55."""
 _RIM_QUANTILE = 0.9
 """Next to the whitened part lie background and blurred edge: the brightest tenth of it is background."""
-_SMOOTHING = 5
-"""Grey levels over which a histogram is smoothed before its mode is read: a spike is no background."""
-_CLEARLY = 3.0
-"""How many times the votes of the other side one side must have, for the polarity to be clear."""
-_NOISE_SHARE = 0.04
-"""Deviations from the background below this share of the picture's range say nothing about the polarity."""
-_EXTREME_SHARE = 0.002
-"""Of floats and in fluorescence, this share of the pixels may be glints or hot pixels."""
 _LARGEST = 1e30
 
 
@@ -180,13 +169,7 @@ def _full_scale(colour: Samples) -> float:
         )
     if colour.dtype.kind in "ui" and lowest >= 0:
         return next(float(2**bits - 1) for bits in _BIT_DEPTHS if highest < 2**bits)
-    return _ranked(colour, 1 - _EXTREME_SHARE)
-
-
-def _ranked(values: Samples, quantile: float) -> float:
-    """The value at ``quantile`` of ``values``: one that occurs, with no interpolation."""
-    rank = int((values.size - 1) * quantile)
-    return float(np.partition(values.reshape(-1), rank)[rank])
+    return ranked(colour, 1 - EXTREME_SHARE)
 
 
 def _luminance(colour: Samples) -> Pixels:
@@ -230,67 +213,6 @@ def _border_share(marked: np.ndarray) -> float:
     return float(sum(int(side.sum()) for side in sides)) / sum(side.size for side in sides)
 
 
-def find_polarity(pixels: Pixels, *, white: float) -> Polarity:
-    """Bright field when the objects are darker than the background, fluorescence when they are brighter.
-
-    The background is the mode of the grey values; every pixel votes for its side with the square of its
-    distance from it. Raises ``ImageError`` for a blank picture, and when neither side has three times the
-    other's votes.
-    """
-    return polarity_of(_histogram(pixels, white=white))
-
-
-def polarity_of(histogram: Histogram) -> Polarity:
-    """The polarity that ``find_polarity`` finds in a picture with that histogram."""
-    occupied = np.flatnonzero(histogram.counts)
-    span = int(occupied[-1] - occupied[0])
-    if span < 2:
-        raise _blank()
-    mode = histogram.mode
-    distance = np.arange(-mode, histogram.counts.size - mode, dtype=np.float64)
-    distance[np.abs(distance) < _NOISE_SHARE * span] = 0
-    votes = histogram.counts * distance**2
-    dark, bright = float(votes[:mode].sum()), float(votes[mode:].sum())
-    if dark > _CLEARLY * bright:
-        return Polarity.BRIGHT_FIELD
-    if bright > _CLEARLY * dark:
-        return Polarity.FLUORESCENCE
-    raise ImageError(
-        "a background that is neither clearly brighter nor clearly darker than the objects",
-        expected="dark objects on a bright background, or bright ones on a dark one",
-        remedy=f"set polarity to {Polarity.BRIGHT_FIELD.value} or {Polarity.FLUORESCENCE.value}",
-    )
-
-
-def _blank() -> ImageError:
-    return ImageError("a blank picture", expected="at least one stained object", remedy="leave it out")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Histogram:
-    """Pixels at each of 256 grey levels; ``mode`` is the most frequent, ``background`` its grey value."""
-
-    counts: Counts
-    mode: int
-    background: float
-
-
-def _histogram(pixels: Pixels, *, white: float) -> Histogram:
-    """From 0, or from the robust minimum of a picture with negative values, to white; exact for 8 bits."""
-    low = min(0.0, _ranked(pixels, _EXTREME_SHARE)) if float(pixels.min()) < 0 else 0.0
-    step = (white - low) / 255 or 1.0
-    above = np.maximum(pixels, np.float32(low)) if low < 0 else pixels
-    levels = cv2.convertScaleAbs(above, alpha=1 / step, beta=-low / step)
-    return histogram_of(cv2.calcHist([levels], [0], None, [256], [0, 256]).reshape(-1), low=low, step=step)
-
-
-def histogram_of(counts: Counts, *, low: float, step: float) -> Histogram:
-    """The histogram with those counts of 256 levels, the first one at ``low``, ``step`` apart."""
-    around = np.convolve(counts, np.ones(_SMOOTHING, np.float32), mode="same")
-    mode = int((around + np.float32(1e-3) * counts).argmax())
-    return Histogram(counts=counts, mode=mode, background=low + step * mode)
-
-
 def to_stain(image: GreyImage, *, config: ImageConfig | None = None) -> Stain:
     """Stain of every pixel: 0 = background, larger = more stain.
 
@@ -302,9 +224,10 @@ def to_stain(image: GreyImage, *, config: ImageConfig | None = None) -> Stain:
     config = config or ImageConfig()
     try:
         if float(image.pixels.min()) == float(image.pixels.max()):
-            raise _blank()
-        histogram = _histogram(image.pixels, white=image.white)
-        polarity = polarity_of(histogram) if config.polarity == "auto" else config.polarity
+            raise blank()
+        histogram = read_histogram(image.pixels, white=image.white)
+        auto = config.polarity == "auto"
+        polarity = find_polarity(image.pixels, white=image.white) if auto else config.polarity
         if polarity == Polarity.FLUORESCENCE:
             return _brightness(image.pixels, background=histogram.background)
         return _optical_density(image, background=histogram.background)
@@ -334,15 +257,15 @@ def _rim_level(pixels: Pixels, outside: Mask) -> float:
     On crops whose scan is known it is within 0.02 of the scan's own background, in optical density.
     """
     beside = cv2.dilate(outside.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~outside
-    return _ranked(pixels[beside], _RIM_QUANTILE)
+    return ranked(pixels[beside], _RIM_QUANTILE)
 
 
 def _brightness(pixels: Pixels, *, background: float) -> Stain:
-    top, highest = _ranked(pixels, 1 - _EXTREME_SHARE), float(pixels.max())
+    top, highest = ranked(pixels, 1 - EXTREME_SHARE), float(pixels.max())
     if top - background < 0.2 * (highest - background):  # the objects are smaller than the share left out
         top = float(cv2.medianBlur(pixels, 3).max())
     if top <= background:
-        raise _blank()
+        raise blank()
     stain: Stain = (pixels - np.float32(background)) * np.float32(1 / (top - background))
     np.maximum(stain, 0, out=stain)
     return stain

@@ -15,7 +15,8 @@ from jaxtyping import Float32, Int64
 
 from supcam.core.config import ImageConfig
 from supcam.core.decoding import TIFF_STARTS, Samples
-from supcam.core.image import Histogram, Stored, histogram_of, polarity_of
+from supcam.core.image import Stored
+from supcam.core.polarity import EXTREME_SHARE, Histogram, histogram_of, polarity_of
 from supcam.core.types import ImageError, Polarity, Stain
 
 Tally = Int64[np.ndarray, " levels"]
@@ -24,7 +25,6 @@ Table = Float32[np.ndarray, " levels"]
 LARGE_PIXELS = 24_000_000
 """Pictures of more pixels are read area by area."""
 _ROWS = 512
-_EXTREME_SHARE = 0.002
 _DEPTHS = (8, 10, 12, 14, 16)
 
 
@@ -135,7 +135,7 @@ def find_scale(rows: GreyRows, *, config: ImageConfig) -> StainScale:
     polarity = polarity_of(histogram) if config.polarity == "auto" else config.polarity
     grey = np.arange(tally.size, dtype=np.float64)
     if polarity == Polarity.FLUORESCENCE:
-        above = np.cumsum(tally) > (1 - _EXTREME_SHARE) * tally.sum()
+        above = np.cumsum(tally) > (1 - EXTREME_SHARE) * tally.sum()
         top = float(np.argmax(above))
         top = top if top > histogram.background else float(present[-1])
         stain = (grey - histogram.background) / max(top - histogram.background, 1e-6)

@@ -38,7 +38,7 @@ class Rejection:
 
 
 def fit_rejection(
-    table: Chances, *, keep: float = 0.995, roles_kept_back: Sequence[str] = ("report",)
+    table: Chances, *, keep: float = 0.999, roles_kept_back: Sequence[str] = ("report",)
 ) -> Rejection:
     """The highest threshold at which at least ``keep`` (a share) of all chromosomes are kept.
 

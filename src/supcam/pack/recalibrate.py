@@ -26,7 +26,7 @@ class RecalibrationPlan:
 
     calibration: Path | None = None
     metaphases: Path | None = None
-    keep: float = 0.995
+    keep: float = 0.999
 
 
 def recalibrate(bundle: Path, *, output: Path, plan: RecalibrationPlan) -> Calibration:

@@ -69,6 +69,7 @@ def _analyze(picture: OpenPicture, *, model: Model, name: str, write_px: int = W
     ground = find_ground(picture, config=config)
     fitted = model.calibration.chromosome_threshold
     judge = Judge(
+        size=picture.size,
         width_px=ground.levels.width_px,
         threshold=UNFITTED_THRESHOLD if fitted is None else fitted,
     )

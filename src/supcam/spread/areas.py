@@ -2,7 +2,8 @@
 
 A large cluster is made small to fit the network's input, and beyond some number the network only says "many".
 Against the single chromosomes of the same picture its area tells more. Both are taken together as independent
-evidence (Bayes); the spread of areas was measured on the selection role. All of it is our choice.
+evidence (Bayes); the spread of areas was measured on the training and selection roles. All of it is our
+choice.
 """
 
 from __future__ import annotations
@@ -19,24 +20,25 @@ from supcam.spread.objects import Reason, SpreadObject
 
 MOST = 60
 """Numbers beyond this are not weighed."""
-_AREA_EACH, _AREA_FIRST = 1.25, 0.1
-"""A cluster of n has about ``_AREA_EACH`` n + ``_AREA_FIRST`` times the median area of single chromosomes:
-long ones lie in clusters more often."""
-_AREA_SPREAD = 0.8
+_AREA_EACH, _AREA_FIRST = 1.15, 0.1
+"""A cluster of n has about ``_AREA_EACH`` n + ``_AREA_FIRST`` times the mean area of single chromosomes:
+long ones lie in clusters more often. The mean says more of the clusters of a picture than the median does: it
+knows how many long ones lie alone."""
+_AREA_SPREAD = 0.75
 """Standard deviation of that, for one chromosome; it grows with the root of their number."""
 _TAIL = 0.8
 """The network's last number stands for more as well: each further one is less likely by this factor."""
 _FLOOR = 1e-4
 _LEAST_SINGLES = 5
-_USUAL_AREA = 4.6
+_USUAL_AREA = 5.0
 """Area of a single chromosome in squared widths, where a picture shows too few of them."""
 _SURE = 0.5
 
 
 def single_area(objects: Sequence[SpreadObject], *, width_px: float) -> float:
-    """The median area, in pixels, of the objects read as single chromosomes; the usual one without enough."""
+    """The mean area, in pixels, of the objects read as single chromosomes; the usual one without enough."""
     areas = [item.area_px for item in objects if item.type == ClusterType.INSTANCE.label]
-    return float(np.median(areas)) if len(areas) >= _LEAST_SINGLES else _USUAL_AREA * width_px**2
+    return float(np.mean(areas)) if len(areas) >= _LEAST_SINGLES else _USUAL_AREA * width_px**2
 
 
 def with_area(item: SpreadObject, *, single_px: float, most_chromosomes: int) -> SpreadObject:

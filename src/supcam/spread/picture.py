@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from supcam.core.config import ImageConfig
-from supcam.core.image import GreyImage, find_polarity, grey_from_array, grey_of, read_stored, to_stain
+from supcam.core.image import GreyImage, grey_from_array, grey_of, read_stored, to_stain
 from supcam.core.large import LARGE_PIXELS, GreyRows, StainScale, StoredRows, find_scale, tiff_rows
+from supcam.core.polarity import find_polarity
 from supcam.core.types import Box, ImageError, Polarity, Stain
 
 Grey = UInt8[np.ndarray, "rows columns"]
