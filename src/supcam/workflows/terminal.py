@@ -21,6 +21,7 @@ SOME_FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
 _EXTRAS = {
     "train": "torch torchvision timm lightning torchmetrics onnx onnxscript tensorboard safetensors",
     "measure": "scipy sklearn pandas matplotlib",
+    "scale": "ray pyarrow fsspec",
 }
 
 
@@ -82,7 +83,7 @@ def watched() -> Iterator[Listener]:
 
 
 def _failed(item: Unreadable) -> None:
-    say(f"{item.path}: {item.reason}")
+    say(f"{item.name}: {item.reason}")
 
 
 def _noted(name: str, note: str) -> None:
