@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from supcam.cli.options import PolarityChoice, image_config
+from supcam.cli.options import EngineChoice, PolarityChoice, check_address, image_config
 from supcam.core.types import ConfigError, Polarity
 
 
@@ -19,3 +19,10 @@ def test_choices_are_those_of_the_reader() -> None:
 def test_values_out_of_range_are_refused(page: int, megapixels: float) -> None:
     with pytest.raises(ConfigError):
         image_config(polarity=PolarityChoice.AUTO, page=page, max_megapixels=megapixels)
+
+
+def test_a_cluster_goes_with_the_engine_that_uses_one() -> None:
+    check_address("auto", engine=EngineChoice.RAY)
+    check_address("", engine=EngineChoice.PROCESSES)
+    with pytest.raises(ConfigError, match="--engine processes"):
+        check_address("auto", engine=EngineChoice.PROCESSES)

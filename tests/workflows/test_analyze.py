@@ -207,6 +207,7 @@ try:
 except SystemExit as stop:
     assert not stop.code, stop.code
 heavy = "torch torchvision timm lightning onnx scipy sklearn pandas matplotlib beartype".split()
+heavy += ["ray", "pyarrow", "fsspec"]
 assert not set(heavy) & set(sys.modules), set(heavy) & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from supcam.core.config import ImageConfig, parse_config
+from supcam.core.types import ConfigError
 
 
 class PolarityChoice(StrEnum):
@@ -46,6 +47,22 @@ PseudonymiseOption = Annotated[
 ProcessesOption = Annotated[
     int | None, typer.Option(min=1, max=1024, help="Pictures analysed at once [default: one for each core]")
 ]
+
+
+class EngineChoice(StrEnum):
+    """What hands out many pictures."""
+
+    PROCESSES = "processes"
+    RAY = "ray"
+
+
+EngineOption = Annotated[
+    EngineChoice, typer.Option(help="Processes of this machine, or Ray: other places in, Parquet out.")
+]
+RayAddressOption = Annotated[
+    str,
+    typer.Option(help="With --engine ray: the cluster, auto on one of its machines. [default: local]"),
+]
 PriorOption = Annotated[
     tuple[float, float, float, float] | None,
     typer.Option(
@@ -80,6 +97,14 @@ CaseRuleOption = Annotated[
 PicturesOption = Annotated[
     Path | None, typer.Option(help="Folder of annotated pictures [default: beside their boxes]")
 ]
+
+
+def check_address(address: str, *, engine: EngineChoice) -> None:
+    """Nothing, when a cluster's address goes with the engine that uses one. Raises ``ConfigError``."""
+    if address and engine is not EngineChoice.RAY:
+        raise ConfigError(
+            f"--ray-address with --engine {engine.value}", expected="--engine ray", remedy="add it"
+        )
 
 
 def image_config(*, polarity: PolarityChoice, page: int, max_megapixels: float) -> ImageConfig:

@@ -70,7 +70,7 @@ def analyze(
     ],
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the results; a run that was stopped goes on.")
+        str, typer.Option("--output", "-o", help="Folder for the results; a run that was stopped goes on.")
     ],
     model: options.ModelOption = None,
     cases: options.CasesOption = "",
@@ -78,6 +78,8 @@ def analyze(
     expected_count: options.ExpectedOption = None,
     pseudonymise: options.PseudonymiseOption = False,
     processes: options.ProcessesOption = None,
+    engine: options.EngineOption = options.EngineChoice.PROCESSES,
+    ray_address: options.RayAddressOption = "",
     polarity: options.PolarityOption = options.PolarityChoice.AUTO,
     page: options.PageOption = 0,
     max_megapixels: options.MegapixelsOption = 400.0,
@@ -94,14 +96,18 @@ def analyze(
 
     A file that cannot be read is a row of errors.csv and a line on stderr, and the exit code is 1; all others
     are analysed. Stopped and started again, the run goes on where it stood.
+
+    With --engine ray the paths may be URLs (s3://, ...), a cluster may do the work, and the results are
+    tables in Parquet: objects/, images/, cases.parquet and, if anything failed, errors.parquet.
     """
     with plain_errors():
-        from supcam.workflows.analyze import AnalyzePlan
+        from supcam.workflows.analyze import AnalyzePlan, AnalyzeSummary
         from supcam.workflows.analyze import analyze as run
 
+        options.check_address(ray_address, engine=engine)
         plan = AnalyzePlan(
             named=tuple(paths),
-            output=output,
+            output=Path(output),
             model=model,
             image=options.image_config(polarity=polarity, page=page, max_megapixels=max_megapixels),
             cases=cases,
@@ -110,8 +116,15 @@ def analyze(
             pseudonymise=pseudonymise,
             processes=processes,
         )
-        with watched() as listener:
-            summary = run(plan, listener=listener)
+        if engine is options.EngineChoice.RAY:
+            from supcam.workflows.analyze_ray import RayPlan, RaySummary, analyze_on_ray
+
+            far = RayPlan(plan, output=output, address=ray_address or "local")
+            with watched() as listener:
+                summary: AnalyzeSummary | RaySummary = analyze_on_ray(far, listener=listener)
+        else:
+            with watched() as listener:
+                summary = run(plan, listener=listener)
         say(summary.told())
         if summary.failures:
             raise typer.Exit(SOME_FAILED)

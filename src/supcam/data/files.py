@@ -18,10 +18,16 @@ PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Unreadable:
-    """A file or folder that could not be used, and why."""
+    """A file or folder that could not be used, and why. ``url`` is its name where it is on no disk."""
 
     path: Path
     reason: str
+    url: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.url or str(self.path)
 
     @classmethod
     def from_error(cls, path: Path, error: Exception) -> Unreadable:

@@ -23,6 +23,8 @@ _AHEAD = 2
 """Pictures handed out for each process: one at work, one waiting."""
 _FEW = 2
 """So few pictures are done sooner without further processes."""
+ENDED = "the process that read it was ended; it may need more memory than there is"
+"""Why a picture has no result that no process outlived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,7 @@ def _alone(task: Task, *, crew: Crew) -> Outcome:
         try:
             return pool.submit(_at_work, task, crew=crew).result()
         except BrokenProcessPool:
-            reason = "the process that read it was ended; it may need more memory than there is"
-            return Outcome(task, reason=reason)
+            return Outcome(task, reason=ENDED)
 
 
 def _pool(n_processes: int) -> ProcessPoolExecutor:
@@ -117,11 +118,17 @@ def _model(path: Path | None, image: ImageConfig) -> Model:
 def _outcome(task: Task, *, model: Model) -> Outcome:
     try:
         return Outcome(task, record=process(task, model=model))
-    except ImageError as error:
-        return Outcome(task, reason=f"found {error.found}; expected {error.expected}; {error.remedy}")
-    except SupcamError as error:
-        return Outcome(task, reason=str(error), is_fatal=True)
-    except MemoryError:
-        return Outcome(task, reason="the picture needs more memory than there is")
     except Exception as error:  # one picture in a thousand may not cost the other answers
-        return Outcome(task, reason=f"unexpected {type(error).__name__}: {error}")
+        is_fatal = isinstance(error, SupcamError) and not isinstance(error, ImageError)
+        return Outcome(task, reason=failure_reason(error), is_fatal=is_fatal)
+
+
+def failure_reason(error: Exception) -> str:
+    """What to say of a picture that ``error`` stopped, without naming it."""
+    if isinstance(error, ImageError):
+        return f"found {error.found}; expected {error.expected}; {error.remedy}"
+    if isinstance(error, SupcamError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "the picture needs more memory than there is"
+    return f"unexpected {type(error).__name__}: {error}"

@@ -77,7 +77,7 @@ def analyze(plan: AnalyzePlan, *, listener: Listener | None = None) -> AnalyzeSu
     inputs = _inputs(plan)
     names = name_pictures(inputs.names, cases=plan.cases, pseudonymise=plan.pseudonymise)
     model = load_model(plan.model, threads=1, image=plan.image)
-    settings = _settings(plan, model=model)
+    settings = settings_of(plan.image, model=model)
     _make_folder(plan.output)
     tasks = [
         Task(
@@ -152,12 +152,12 @@ def _run(tasks: Sequence[Task], *, plan: AnalyzePlan, listener: Listener) -> lis
     return [failed[task.stem] for task in tasks if task.stem in failed]
 
 
-def _settings(plan: AnalyzePlan, *, model: Model) -> str:
+def settings_of(image: ImageConfig, *, model: Model) -> str:
     """All that the outputs hang on besides the picture and its names."""
     words = {
         "supcam": supcam.__version__,
         "model": model.card.seal,
-        "image": plan.image.model_dump(mode="json"),
+        "image": image.model_dump(mode="json"),
     }
     return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
 

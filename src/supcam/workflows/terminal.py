@@ -22,6 +22,7 @@ _EXTRAS = {
     "train": "torch torchvision timm lightning torchmetrics onnx onnxscript tensorboard safetensors",
     "measure": "scipy sklearn pandas matplotlib",
     "web": "fastapi starlette uvicorn sqlalchemy alembic multipart jinja2 prometheus_client httpx2 psycopg",
+    "scale": "ray pyarrow fsspec",
 }
 
 
@@ -83,7 +84,7 @@ def watched() -> Iterator[Listener]:
 
 
 def _failed(item: Unreadable) -> None:
-    say(f"{item.path}: {item.reason}")
+    say(f"{item.name}: {item.reason}")
 
 
 def _noted(name: str, note: str) -> None:

@@ -1,0 +1,182 @@
+"""Tables that many workers write: parts in Parquet, each of which counts once it is entered as done."""
+
+from __future__ import annotations
+
+import io
+import secrets
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from supcam.core.types import SupcamError
+from supcam.spread.places import Folder
+from supcam.spread.rows import CASE_COLUMNS, IMAGE_COLUMNS, OBJECT_COLUMNS, Row
+
+OBJECTS, IMAGES, DONE = "objects", "images", "done"
+CASES, ERRORS = "cases.parquet", "errors.parquet"
+_TEXT = {"image", "type", "decision", "case", "error", "fingerprint", "part"}
+_ABOUT = b"supcam"
+_AT_ONCE = 64
+"""Files asked for together: a bucket answers many questions at once."""
+
+
+def _schema(columns: Sequence[str]) -> pa.Schema:
+    """Names are text, shares and probabilities floats (null where a table has a blank), all else integers."""
+    kinds = {
+        name: pa.string() if name in _TEXT else pa.float64() if _is_share(name) else pa.int64()
+        for name in columns
+    }
+    return pa.schema(list(kinds.items()))
+
+
+def _is_share(name: str) -> bool:
+    return name == "confidence" or name.startswith(("p_", "share_"))
+
+
+_SCHEMAS = {
+    OBJECTS: _schema(OBJECT_COLUMNS),
+    IMAGES: _schema(IMAGE_COLUMNS),
+    DONE: _schema(("image", "fingerprint", "part", "error")),
+    CASES: _schema(CASE_COLUMNS),
+    ERRORS: _schema(("image", "error")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What became of a picture: analysed where ``error`` is blank. ``part`` holds its rows."""
+
+    image: str
+    fingerprint: str
+    error: str = ""
+    part: str = ""
+
+
+@dataclass(slots=True)
+class Part:
+    """The rows of a few pictures, on their way to the tables. ``about`` is said of the part as a whole."""
+
+    name: str
+    about: str
+    objects: list[Row] = field(default_factory=list)
+    images: list[Row] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+
+
+def write_part(part: Part, *, folder: Folder) -> None:
+    """Nothing; the part is in the folder, its entry last.
+
+    Whoever writes the same part again gives its rows another name, and the entry tells whose rows count: a
+    worker that is ended half way, or comes back late, leaves nothing that would be read twice. Raises
+    ``SupcamError``.
+    """
+    name = f"{part.name}-{secrets.token_hex(4)}"
+    for table, rows in ((OBJECTS, part.objects), (IMAGES, part.images)):
+        folder.write(f"{table}/{name}.parquet", _packed(table, rows=rows, about=part.about))
+    entries: list[Row] = [
+        {"image": each.image, "fingerprint": each.fingerprint, "part": name, "error": each.error}
+        for each in part.entries
+    ]
+    folder.write(f"{DONE}/{part.name}.parquet", _packed(DONE, rows=entries, about=part.about))
+
+
+def write_table(name: str, *, rows: Sequence[Row], folder: Folder, about: str) -> None:
+    """Nothing; the table ``name`` (``CASES`` or ``ERRORS``) is in the folder, of a single file."""
+    folder.write(name, _packed(name, rows=rows, about=about))
+
+
+def read_entries(folder: Folder) -> dict[str, list[Entry]]:
+    """The entries by the files that hold them; a file that cannot be read has none."""
+    names = folder.names(DONE)
+    contents = folder.read(names)
+    return {name: _entries(contents.get(name, b"")) for name in names}
+
+
+def read_part(name: str, *, folder: Folder) -> list[Entry]:
+    """The entries of a part; none when it is not done."""
+    name = f"{DONE}/{name}.parquet"
+    return [entry for content in folder.read([name]).values() for entry in _entries(content)]
+
+
+def keep_only(wanted: Container[str], *, folder: Folder) -> set[str]:
+    """The fingerprints of the pictures that need not be analysed again; all else is gone from the folder.
+
+    A part stays when every picture in it that was analysed is still ``wanted`` and is in no other part.
+    Pictures that failed are tried again.
+    """
+    there = set.intersection(*({_stem(name) for name in folder.names(table)} for table in (OBJECTS, IMAGES)))
+    kept: set[str] = set()
+    parts: set[str] = set()
+    stale: list[str] = []
+    for name, entries in read_entries(folder).items():
+        fine = [entry.fingerprint for entry in entries if not entry.error]
+        is_whole = {entry.part for entry in entries} <= there
+        if fine and is_whole and all(each in wanted and each not in kept for each in fine):
+            kept.update(fine)
+            parts.update(entry.part for entry in entries)
+        else:
+            stale.append(name)
+    folder.delete(stale)
+    sweep(folder, parts=parts)
+    return kept
+
+
+def sweep(folder: Folder, *, parts: Container[str]) -> None:
+    """Nothing; rows that belong to none of ``parts`` are gone: a worker was ended before it entered them."""
+    for table in (OBJECTS, IMAGES):
+        names = folder.names(table)
+        folder.delete([each for each in names if _stem(each) not in parts])
+
+
+def read_rows(table: str, *, folder: Folder, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """The rows of ``OBJECTS`` or ``IMAGES``, a few parts at a time. Raises ``SupcamError``."""
+    names = folder.names(table)
+    for at in range(0, len(names), _AT_ONCE):
+        contents = folder.read(names[at : at + _AT_ONCE])
+        for name in names[at : at + _AT_ONCE]:
+            try:
+                content = io.BytesIO(contents.get(name, b""))
+                yield from pq.read_table(content, columns=list(columns)).to_pylist()
+            except pa.ArrowInvalid as error:
+                raise SupcamError(
+                    f"a broken part {name} ({error})",
+                    expected="a Parquet file",
+                    remedy="delete it and start again: its pictures will be analysed anew",
+                    where=folder.url,
+                ) from error
+
+
+def _packed(table: str, *, rows: Sequence[Row], about: str) -> bytes:
+    schema = _SCHEMAS[table].with_metadata({_ABOUT: about.encode()})
+    columns = [pa.array([_value(row[f.name], f.type) for row in rows], f.type) for f in schema]
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays(columns, schema=schema), out, compression="zstd")
+    return out.getvalue()
+
+
+def _value(value: str | float, kind: pa.DataType) -> str | int | float | None:
+    if kind == pa.float64():
+        return None if value == "" else float(value)
+    if kind == pa.string():
+        return as_text(str(value))
+    return int(value)
+
+
+def as_text(name: str) -> str:
+    """``name`` with what cannot be said in UTF-8 (a byte of a file's name that is no text) as its code."""
+    return name.encode(errors="backslashreplace").decode()
+
+
+def _entries(content: bytes) -> list[Entry]:
+    """The entries in a file; none where it is broken, as a store without whole writes may leave it."""
+    try:
+        return [Entry(**row) for row in pq.read_table(io.BytesIO(content)).to_pylist()]
+    except (pa.ArrowInvalid, TypeError):
+        return []
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(".parquet")

@@ -1,0 +1,124 @@
+"""Parts of tables: what counts, what is swept away, and what another worker may leave behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from supcam.core.types import SupcamError
+from supcam.spread.parts import (
+    CASES,
+    IMAGES,
+    OBJECTS,
+    Entry,
+    Part,
+    as_text,
+    keep_only,
+    read_entries,
+    read_part,
+    read_rows,
+    sweep,
+    write_part,
+    write_table,
+)
+from supcam.spread.places import Folder, open_folder
+from supcam.spread.rows import IMAGE_COLUMNS, OBJECT_COLUMNS, Row, case_rows
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return open_folder(str(tmp_path / "out"))
+
+
+def object_row(image: str, *, rejected: bool = False) -> Row:
+    values = {"image": image, "type": "rejected" if rejected else "instance", "decision": "accept"}
+    shares = {name: "" if rejected else "0.123457" for name in OBJECT_COLUMNS if name.startswith("p_")}
+    row: Row = dict.fromkeys(OBJECT_COLUMNS, 1)
+    return row | values | shares | {"confidence": "" if rejected else "0.9"}
+
+
+def part(name: str, *images: str, failed: tuple[str, ...] = ()) -> Part:
+    made = Part(name, about="{}")
+    for image in images:
+        made.objects += [object_row(image), object_row(image, rejected=True)]
+        made.images.append({**dict.fromkeys(IMAGE_COLUMNS, 7), "image": image, "decision": "review"})
+    made.entries = [Entry(image, fingerprint=f"f-{image}") for image in images]
+    made.entries += [Entry(image, fingerprint=f"f-{image}", error="bad") for image in failed]
+    return made
+
+
+def images_in(folder: Folder) -> list[str]:
+    return sorted(row["image"] for row in read_rows(IMAGES, folder=folder, columns=["image"]))
+
+
+def test_tables_have_the_columns_of_the_csv_and_typed_values(folder: Folder) -> None:
+    write_part(part("p", "a"), folder=folder)
+    objects = pq.read_table(f"{folder.root}/{OBJECTS}")
+    assert tuple(objects.column_names) == OBJECT_COLUMNS
+    assert tuple(pq.read_table(f"{folder.root}/{IMAGES}").column_names) == IMAGE_COLUMNS
+    kept, rejected = objects.to_pylist()
+    assert (kept["image"], kept["top"], kept["p_instance"], kept["confidence"]) == ("a", 1, 0.123457, 0.9)
+    assert (rejected["type"], rejected["p_instance"], rejected["confidence"]) == ("rejected", None, None)
+    assert objects.schema.metadata[b"supcam"] == b"{}"
+
+
+def test_a_part_without_a_picture_that_could_be_read_is_a_part(folder: Folder) -> None:
+    write_part(part("p", failed=("a",)), folder=folder)
+    assert [(entry.image, entry.error) for entry in read_part("p", folder=folder)] == [("a", "bad")]
+    assert images_in(folder) == []
+    assert tuple(pq.read_table(f"{folder.root}/{OBJECTS}").column_names) == OBJECT_COLUMNS
+
+
+def test_a_part_written_twice_counts_once(folder: Folder) -> None:
+    write_part(part("p", "a", "b"), folder=folder)
+    write_part(part("p", "a", "b"), folder=folder)
+    assert images_in(folder) == ["a", "a", "b", "b"]
+    sweep(folder, parts={entry.part for entry in read_part("p", folder=folder)})
+    assert images_in(folder) == ["a", "b"]
+    assert len(list(read_rows(OBJECTS, folder=folder, columns=["image"]))) == 4
+
+
+def test_what_is_still_wanted_is_kept_and_all_else_is_gone(folder: Folder) -> None:
+    write_part(part("fine", "a", failed=("x",)), folder=folder)
+    write_part(part("stale", "b", "c"), folder=folder)
+    write_part(part("bad", failed=("y",)), folder=folder)
+    write_part(part("half", "d"), folder=folder)
+    folder.delete([name for name in read_entries(folder) if name.endswith("half.parquet")])
+    assert keep_only({"f-a", "f-b", "f-d", "f-x"}, folder=folder) == {"f-a"}
+    assert images_in(folder) == ["a"]
+    assert list(read_entries(folder)) == ["done/fine.parquet"]
+
+
+def test_a_picture_in_two_parts_is_kept_in_one(folder: Folder) -> None:
+    write_part(part("p1", "a", "b"), folder=folder)
+    write_part(part("p2", "b", "c"), folder=folder)
+    assert keep_only({"f-a", "f-b", "f-c"}, folder=folder) == {"f-a", "f-b"}
+    assert images_in(folder) == ["a", "b"]
+
+
+def test_rows_that_are_gone_or_an_entry_cut_off_are_made_anew(folder: Folder) -> None:
+    write_part(part("p1", "a"), folder=folder)
+    write_part(part("p2", "b"), folder=folder)
+    folder.delete([name for name in folder.names(OBJECTS) if "p1" in name])
+    whole = Path(folder.root, "done", "p2.parquet")
+    whole.write_bytes(whole.read_bytes()[:50])
+    assert keep_only({"f-a", "f-b"}, folder=folder) == set()
+    assert images_in(folder) == []
+    assert read_entries(folder) == {}
+
+
+def test_a_broken_part_is_told(folder: Folder) -> None:
+    folder.write(f"{IMAGES}/p.parquet", b"no table")
+    with pytest.raises(SupcamError, match=r"p\.parquet"):
+        images_in(folder)
+
+
+def test_tables_of_a_single_file(folder: Folder) -> None:
+    write_table(CASES, rows=case_rows([]), folder=folder, about="{}")
+    assert pq.read_table(f"{folder.root}/{CASES}").num_rows == 0
+
+
+def test_names_that_are_no_text_are_written_as_their_codes() -> None:
+    assert as_text("a\udcff.png") == "a\\udcff.png"
