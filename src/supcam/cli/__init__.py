@@ -19,6 +19,7 @@ Draw metaphases     supcam synth --output synthetic --karyotype 47,XY,+21
 Train one           supcam train recipe.toml --output runs/first
 One step of it      supcam pretrain, supcam finetune
 Pack a trained one  supcam export runs/first/checkpoints/last.ckpt --output my-model
+Repeat a published  supcam reproduce chrcluster --data ChrCluster
 
 Exit codes: 0 all well, 1 some inputs failed, 2 arguments that cannot be used.
 
@@ -32,6 +33,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+_reproduce = typer.Typer(
+    help="Published figures once more, from the published data set.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
@@ -56,3 +64,6 @@ for _command in (
     using.version,
 ):
     app.command()(_command)
+
+_reproduce.command()(training.chrcluster)
+app.add_typer(_reproduce, name="reproduce")
