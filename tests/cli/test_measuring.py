@@ -24,3 +24,10 @@ def test_missing_files_are_exit_code_2(arguments: list[str], tmp_path: Path) -> 
     assert result.exit_code == UNUSABLE, result.output
     assert "supcam: error: " in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_label_map_that_cannot_be_read_is_exit_code_2(tmp_path: Path) -> None:
+    result = supcam_("evaluate", tmp_path, tmp_path, "--label-map", "0=heap", "--output", tmp_path / "out")
+    assert result.exit_code == UNUSABLE, result.output
+    assert "'heap' is not a cluster type" in " ".join(result.stderr.split())
+    assert not (tmp_path / "out").exists()

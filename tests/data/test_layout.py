@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from supcam.core.types import ManifestError
-from supcam.data.layout import find_layout
+from supcam.core.types import ClusterType, ManifestError
+from supcam.data.layout import find_layout, parse_label_map
 
 
 def make(root: Path, *names: str) -> Path:
@@ -39,3 +39,25 @@ def test_a_file_is_known_by_its_ending(tmp_path: Path) -> None:
     assert find_layout(tmp_path / "b.json") == "coco"
     with pytest.raises(ManifestError, match=r"ends in '\.png'"):
         find_layout(tmp_path / "c.png")
+
+
+def test_a_label_map_is_written_as_numbers_and_types() -> None:
+    assert parse_label_map(" 7 = Touching-Overlapping,0=instance") == {
+        7: ClusterType.TOUCHING_OVERLAPPING,
+        0: ClusterType.INSTANCE,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "is not a cluster type"),
+        ("0=heap", "'heap' is not a cluster type"),
+        ("a=touching", "the entry 'a=touching'"),
+        ("-1=touching", "the entry '-1=touching'"),
+        ("0=touching,0=instance", "the entry '0=instance'"),
+    ],
+)
+def test_a_label_map_that_cannot_be_read_is_refused(text: str, named: str) -> None:
+    with pytest.raises(ManifestError, match=named):
+        parse_label_map(text)

@@ -19,6 +19,7 @@ from supcam.learn.batches import (
     training_loader,
     validation_loader,
 )
+from supcam.learn.ranks import Share
 
 
 def same_batch(ours: Batch, theirs: Batch) -> bool:
@@ -54,6 +55,20 @@ def test_pair_of_an_epoch_depends_on_seed_epoch_and_place_alone() -> None:
         np.testing.assert_array_equal(batch.keys[place].numpy(), alone.key.picture)
         assert batch.types[place] == alone.query.type
     assert batch.step == config.steps_per_epoch + 1
+
+
+def test_shares_of_all_processes_are_the_whole_batch() -> None:
+    config = tiny_recipe(seed=5, pictures_per_epoch=20, batch_size=8).train
+    shares = [Share(rank, ranks=2) for rank in range(2)]
+    whole = TrainingBatches(Stripes(), config=config)[3]
+    parts = [TrainingBatches(Stripes(), config=config, share=share)[3] for share in shares]
+    assert [len(part.types) for part in parts] == [4, 4]
+    for place in range(4):
+        columns = [torch.as_tensor(part[place]) for part in (*parts, whole)]
+        assert torch.equal(torch.cat(columns[:2]), columns[2])
+    pairs = [PairBatches(Stripes(), config=config, share=share)[3] for share in shares]
+    keys = PairBatches(Stripes(), config=config)[3].keys
+    assert torch.equal(torch.cat([part.keys for part in pairs]), keys)
 
 
 def test_references_are_the_same_for_a_seed_and_never_learnt_from() -> None:

@@ -64,3 +64,24 @@ def test_contrast_out_of_range_is_refused(values: dict[str, object], complaint: 
 def test_alpha_is_a_share_or_uniform() -> None:
     assert parse_config(ContrastConfig, {"alpha": 1}, where="").alpha == 1.0
     assert parse_config(ContrastConfig, {"alpha": "uniform"}, where="").alpha == "uniform"
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"devices": 0}, "devices"),
+        ({"devices": [0, 0]}, "different numbers"),
+        ({"devices": []}, "different numbers"),
+        ({"devices": [0, 1], "device": "cpu"}, "different numbers"),
+        ({"devices": 3}, "multiple"),
+        ({"strategy": "together"}, "strategy"),
+    ],
+)
+def test_devices_that_cannot_share_a_batch_are_refused(values: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        parse_config(TrainConfig, values, where="")
+
+
+def test_devices_are_a_number_or_the_numbers_of_gpus() -> None:
+    assert [TrainConfig(devices=two).n_processes for two in (2, (0, 3))] == [2, 2]
+    assert TrainConfig().n_processes == 1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -13,18 +14,20 @@ from tests.interrupted import (
     ending,
     interrupted,
     killed,
+    run_step,
     stop_at,
     table,
 )
 from tests.tiny_training import same, tiny_recipe, tiny_sources, two_steps
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from supcam.core.types import ConfigError, TrainingError
-from supcam.learn.checkpoints import load_network
+from supcam.learn.checkpoints import FINETUNE, PRETRAIN, load_network
 from supcam.learn.encoder import Network
 from supcam.learn.finetune import Finetuning
 from supcam.learn.pretrain import Pretraining
 from supcam.learn.recipe import Recipe
-from supcam.learn.run import RunResult, run_finetuning, run_pretraining
+from supcam.learn.run import RunResult, require_device, run_finetuning, run_pretraining
 
 
 @pytest.fixture(autouse=True)
@@ -161,6 +164,44 @@ def test_stop_by_hand_is_a_keyboard_interrupt_and_can_be_resumed(
             run_finetuning(tiny_recipe(), sources=tiny_sources(), folder=tmp_path / "run")
     run_finetuning(tiny_recipe(), sources=tiny_sources(), folder=tmp_path / "run")
     assert_same_ending(tmp_path / "run", other=finished.folder)
+
+
+# ---- several processes that share every batch
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of", [PRETRAIN, FINETUNE])
+def test_two_processes_leave_one_run_and_go_on_where_they_were_stopped(tmp_path: Path, of: str) -> None:
+    """Forked processes see the patch that stops them."""
+    together: dict[str, Any] = {"devices": 2, "strategy": "ddp_fork"}
+    recipe = two_steps(train=None, **together) if of == PRETRAIN else tiny_recipe(**together)
+    with pytest.MonkeyPatch.context() as patched:
+        stop_at(13, monkeypatch=patched, of=of)
+        with pytest.raises(ProcessRaisedException, match="StoppedError"):
+            run_step(of, folder=tmp_path / "stopped", recipe=recipe)
+    assert ending(tmp_path / "stopped")["global_step"] == 12
+    for name in ("stopped", "whole"):
+        result = run_step(of, folder=tmp_path / name, recipe=recipe)
+        assert (result.steps, result.scores) == (STEPS, {})
+    assert_same_ending(tmp_path / "stopped", other=tmp_path / "whole")
+    lines = table(tmp_path / "whole" / "metrics.csv")
+    assert [int(row["step"]) for row in lines] == list(range(3, STEPS + 1, 3)), "written by one of them"
+
+
+@pytest.mark.slow
+def test_processes_started_anew_learn_too(tmp_path: Path) -> None:
+    recipe = tiny_recipe(devices=2, epochs=1)
+    result = run_finetuning(recipe, sources=tiny_sources(), folder=tmp_path / "run")
+    assert load_network(result.checkpoint).step == 10
+
+
+def test_gpus_that_are_not_there_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for devices in (4, (0, 2)):
+        with pytest.raises(TrainingError, match="2 CUDA devices"):
+            require_device(tiny_recipe(device="cuda", devices=devices).train)
+    require_device(tiny_recipe(device="cuda", devices=(0, 1)).train)
 
 
 # ---- what cannot start

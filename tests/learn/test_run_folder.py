@@ -137,3 +137,14 @@ def test_recipe_that_nobody_knows_any_more_is_another_run(tmp_path: Path) -> Non
     config.write_text(json.dumps(written), encoding="utf-8")
     with pytest.raises(TrainingError, match=r"recipe\.train\.colour"):
         opened(tmp_path, recipe=tiny_recipe())
+
+
+def test_data_may_be_moved_between_one_start_and_the_next(tmp_path: Path) -> None:
+    def identity(root: str, *, data_hash: str = "a") -> dict[str, object]:
+        recipe = tiny_recipe().model_copy(update={"data": {"root": root}})
+        return identity_of(recipe, step=FINETUNE, data_hash=data_hash)
+
+    open_folder(tmp_path / "run", identity=identity("here"), total_steps=3)
+    assert open_folder(tmp_path / "run", identity=identity("there"), total_steps=3).step == 0
+    with pytest.raises(TrainingError, match="data_hash"):
+        open_folder(tmp_path / "run", identity=identity("there", data_hash="b"), total_steps=3)

@@ -116,6 +116,26 @@ def test_parts_are_learnt_from_and_watched_by_role(disk: Path) -> None:
     assert example.picture.shape == (1, 128, 128)
 
 
+def test_numbered_folders_are_read_by_the_map_of_the_recipe(tmp_path: Path) -> None:
+    for name in ("7/a.png", "1/b.png"):
+        (tmp_path / "chr" / name).parent.mkdir(parents=True)
+        (tmp_path / "chr" / name).write_text(name)
+    table = {"source": "chr", "path": "chr", "layout": "chrcluster"}
+
+    def types(**more: object) -> dict[str, ClusterType | None]:
+        recipe = recipe_on(tmp_path, root=str(tmp_path), sources={"chr": {**table, **more}})
+        again = Recipe.model_validate(recipe.model_dump(mode="json"))
+        found = read_sources(read_stages(again).data)
+        return {sample.path.name: sample.type for sample in found.samples}
+
+    labels = {"7": "overlapping", "1": "instance"}
+    assert types(label_map=labels) == {"a.png": ClusterType.OVERLAPPING, "b.png": ClusterType.INSTANCE}
+    with pytest.raises(ManifestError, match="label map"):
+        types()
+    with pytest.raises(ConfigError, match="heap"):
+        types(label_map={"7": "heap"})
+
+
 def test_root_may_be_named_by_the_environment(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PICTURES", str(disk / "data"))
     recipe = recipe_on(disk, root="$PICTURES")

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from supcam.measure.intervals import bootstrap_by_case, figures_by_name, rows_by_case
+from supcam.measure.intervals import bootstrap_by_case, exact_interval, figures_by_name, rows_by_case
 from supcam.measure.table import PredictionTable
 
 TableMaker = Callable[..., PredictionTable]
@@ -106,3 +107,20 @@ def test_resamples_without_the_figure_are_left_out(table: PredictionTable) -> No
     ]
     assert 30 < interval.n_resamples < 95
     assert interval.low <= interval.high
+
+
+@pytest.mark.parametrize(("right", "n"), [(621, 660), (0, 5), (5, 5), (1, 3)])
+def test_exact_interval_ends_where_the_tails_of_the_binomial_are_a_fortieth(right: int, n: int) -> None:
+    found = exact_interval(right, n=n)
+    if right:
+        assert stats.binom.sf(right - 1, n, found.low) == pytest.approx(0.025)
+    else:
+        assert found.low == 0
+    if right < n:
+        assert stats.binom.cdf(right, n, found.high) == pytest.approx(0.025)
+    else:
+        assert found.high == 1
+
+
+def test_exact_interval_of_nothing_is_not_defined() -> None:
+    assert np.isnan(exact_interval(0, n=0).low)

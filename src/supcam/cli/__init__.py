@@ -21,6 +21,7 @@ One step of it      supcam pretrain, supcam finetune
 Compare recipes     supcam experiment run experiments/first_table
 Pack a trained one  supcam export runs/first/checkpoints/last.ckpt --output my-model
 Serve a laboratory  supcam serve --port 8000
+Repeat a published  supcam reproduce chrcluster --data ChrCluster
 
 Exit codes: 0 all well, 1 some inputs failed, 2 arguments that cannot be used.
 
@@ -34,6 +35,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+_reproduce = typer.Typer(
+    help="Published figures once more, from the published data set.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
@@ -62,3 +70,6 @@ for _command in (
     app.command()(_command)
 app.add_typer(experimenting.app, name="experiment")
 app.add_typer(serving.token, name="token")
+
+_reproduce.command()(training.chrcluster)
+app.add_typer(_reproduce, name="reproduce")

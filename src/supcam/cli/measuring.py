@@ -4,6 +4,7 @@
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ def evaluate(
     layout: options.LayoutOption = "auto",
     source: options.SourceOption = "",
     case_rule: options.CaseRuleOption = "",
+    label_map: options.LabelMapOption = "",
     pictures: options.PicturesOption = None,
     data: Annotated[str, typer.Option(help="Name of the data [default: its sources]")] = "",
     seed: options.SeedOption = 0,
@@ -50,6 +52,7 @@ def evaluate(
     objects: singles, clusters of known count, and debris, which gets a table of its own (debris.csv).
     """
     with plain_errors():
+        from supcam.data.layout import parse_label_map
         from supcam.data.manifest import ManifestOptions, read_manifest
         from supcam.data.split import read_roles
         from supcam.pack.evaluate import EvaluationPlan
@@ -64,6 +67,8 @@ def evaluate(
             commit=commit,
         )
         options = ManifestOptions(source=source, case_rule=case_rule, pictures_folder=pictures)
+        if label_map:
+            options = replace(options, label_map=parse_label_map(label_map))
         listed = read_manifest(manifest, layout=layout, options=options)
         done = run(bundle, manifest=listed, output=output, plan=plan)
         say(f"{len(done.table)} pictures scored; report in {output}")

@@ -94,6 +94,14 @@ CaseRuleOption = Annotated[
         "group. [default: column for a CSV, else path]"
     ),
 ]
+LabelMapOption = Annotated[
+    str,
+    typer.Option(
+        metavar="0=instance,1=touching,...",
+        help="Type of each numbered folder of ChrCluster's layout. [default: 0 instance, 1 touching, "
+        "2 overlapping, 3 touching_overlapping]",
+    ),
+]
 PicturesOption = Annotated[
     Path | None, typer.Option(help="Folder of annotated pictures [default: beside their boxes]")
 ]

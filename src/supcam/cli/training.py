@@ -2,14 +2,15 @@
 # ruff: noqa: PLC0415, D301
 # A command pays for its own imports and for no others; a backspace in a help text keeps its lines apart.
 
+import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from supcam.cli import options
-from supcam.workflows.terminal import plain_errors, say
+from supcam.workflows.terminal import SOME_FAILED, plain_errors, say
 
 
 def train(config: options.RecipeArgument, *, output: options.RunOption) -> None:
@@ -86,6 +87,84 @@ def finetune(
 
         result = run(config, output=output, start=start, progress=sys.stderr.isatty())
         say(f"{result.steps} steps; checkpoint {result.checkpoint}")
+
+
+def chrcluster(
+    *,
+    data: Annotated[Path, typer.Option(help="Its folder: one folder a class, named by a number.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where all goes; a stopped reproduction goes on.")
+    ] = Path("runs/chrcluster"),
+    recipe: Annotated[
+        Path | None,
+        typer.Option(metavar="CONFIG.toml", help="Training recipe [default: chrcluster_resnet50.toml]"),
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option(metavar="1,2,...", help="A training for each seed and split.")
+    ] = "1,2,3",
+    split: Annotated[
+        Literal["lin", "case", "both"],
+        typer.Option(help="The published split by picture, one by case where names tell cases, or both."),
+    ] = "both",
+    label_map: options.LabelMapOption = "",
+    case_rule: Annotated[
+        str,
+        typer.Option(
+            help="What names a picture's case: parent, stem, or a regular expression with one group. "
+            "[default: looked for in the names]"
+        ),
+    ] = "",
+    role: Annotated[
+        Literal["select", "report"], typer.Option(help="What is scored; recipes are chosen on select.")
+    ] = "report",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop where the folder differs from what was published.")
+    ] = False,
+    check_only: Annotated[
+        bool, typer.Option("--check-only", help="Look at the folder, train nothing.")
+    ] = False,
+    commit: options.CommitOption = "",
+) -> None:
+    """ChrCluster, from its folder to a table beside the published figures.
+
+    Needs: pip install "supcam[train]", and for the full-size recipe a GPU.
+
+    \b
+    supcam reproduce chrcluster --data ChrCluster --check-only
+    supcam reproduce chrcluster --data ChrCluster --output runs/chrcluster --seeds 1,2,3
+
+    Looks whether the folder holds what was published (6,592 pictures, four classes, copies, damaged files),
+    says which folder is read as which type, makes Lin's split and a split by case, trains both steps of
+    SupCAM for each seed, and writes table.md and table.json. Killed and started again, it goes on. See
+    docs/reproduce.md.
+    """
+    with plain_errors():
+        from supcam.data.layout import parse_label_map
+        from supcam.workflows.reproduce import ReproducePlan, check_data, parse_seeds
+        from supcam.workflows.reproduce import reproduce as run
+
+        plan = ReproducePlan(
+            data=data,
+            output=output,
+            recipe=recipe,
+            seeds=parse_seeds(seeds),
+            splits=("lin", "case") if split == "both" else (split,),
+            label_map=parse_label_map(label_map) if label_map else None,
+            case_rule=case_rule,
+            role=role,
+            strict=strict,
+            command=shlex.join(["supcam", *sys.argv[1:]]),
+            commit=commit,
+            progress=sys.stderr.isatty(),
+        )
+        if check_only:
+            check = check_data(plan, tell=say)
+        else:
+            done = run(plan, tell=say)
+            check = done.check
+            say(f"table in {done.page}")
+        if check.unreadable:
+            raise typer.Exit(SOME_FAILED)
 
 
 def export(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from supcam.core.types import ConfigError, Polarity
+from supcam.core.types import ClusterType, ConfigError, Polarity
 
 
 class StageConfig(BaseModel):
@@ -42,6 +42,15 @@ Between = Annotated[tuple[float, float], AfterValidator(_rising)]
 """Lowest and highest value of a range to draw from."""
 BetweenAboveZero = Annotated[tuple[float, float], AfterValidator(_above_zero)]
 """The same for what is drawn on a logarithmic scale."""
+
+
+def _type_label(label: str) -> str:
+    return ClusterType.from_label(label).label
+
+
+FolderNumber = Annotated[int, Field(ge=0)]
+TypeLabel = Annotated[str, AfterValidator(_type_label)]
+"""The label of one of the four types."""
 TouchKind = Literal["end_to_end", "t_junction", "side_by_side", "glancing"]
 OverlapKind = Literal["crossing", "t_junction", "side_by_side"]
 
@@ -214,6 +223,11 @@ class SourceConfig(StageConfig):
     case_rule: str | None = Field(None, description="How a file names its case; None: the layout's own way.")
     pictures: str | None = Field(
         None, description="Folder of the pictures, where it is not beside the manifest."
+    )
+    label_map: dict[FolderNumber, TypeLabel] | None = Field(
+        None,
+        description="Type of each numbered folder of the layout chrcluster; None: 0 instance, 1 touching, "
+        "2 overlapping, 3 touching_overlapping, an assumption to check.",
     )
 
 

@@ -28,6 +28,24 @@ def _types_by_value() -> dict[int, ClusterType]:
     return {int(member): member for member in ClusterType}
 
 
+def parse_label_map(text: str) -> dict[int, ClusterType]:
+    """The type of each numbered folder, from ``0=instance,1=touching,...``. Raises ``ManifestError``."""
+    found: dict[int, ClusterType] = {}
+    try:
+        for entry in text.split(","):
+            number, _, label = entry.partition("=")
+            kind = ClusterType.from_label(label)
+            if not _is_number(number.strip()) or found.setdefault(int(number), kind) is not kind:
+                raise ValueError(f"the entry {entry.strip()!r}")
+    except ValueError as error:
+        raise ManifestError(
+            f"the label map {text!r}: {error}",
+            expected="one type for each folder, as in 0=instance,1=touching,2=overlapping",
+            remedy="correct the label map",
+        ) from error
+    return found
+
+
 @dataclass(frozen=True)
 class ManifestOptions:
     """What the files alone do not say.

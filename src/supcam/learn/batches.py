@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from supcam.core.types import TrainingError
 from supcam.learn.config import ScheduleConfig
+from supcam.learn.ranks import WHOLE, Share
 
 UNKNOWN = -1
 """A label that is not known; the loss leaves it out."""
@@ -123,41 +124,47 @@ def reference_examples(source: ExampleSource, *, config: ScheduleConfig) -> tupl
     return tuple(source.draw(rng) for rng in generators)
 
 
-def _generators(step: int, *, config: ScheduleConfig) -> list[np.random.Generator]:
+def _generators(step: int, *, config: ScheduleConfig, share: Share) -> list[np.random.Generator]:
     """Where the samples of a step come from: sample i of epoch e from ``default_rng([seed, e, i])``."""
     epoch, place = divmod(step, config.steps_per_epoch)
     first = place * config.batch_size
-    samples = range(first, first + config.batch_size)
+    samples = share.of(range(first, first + config.batch_size))
     return [np.random.default_rng([config.seed, epoch, sample]) for sample in samples]
 
 
 class TrainingBatches(Dataset[Batch]):
-    """The batch of every step: sample i of epoch e is drawn with ``np.random.default_rng([seed, e, i])``."""
+    """The batch of every step, or a process's share of it.
 
-    def __init__(self, source: ExampleSource, *, config: ScheduleConfig) -> None:
+    Sample i of epoch e is drawn with ``np.random.default_rng([seed, e, i])``, whoever draws it.
+    """
+
+    def __init__(self, source: ExampleSource, *, config: ScheduleConfig, share: Share = WHOLE) -> None:
         self.source = source
         self.config = config
+        self.share = share
 
     def __len__(self) -> int:
         return self.config.total_steps
 
     def __getitem__(self, step: int) -> Batch:
-        return stack([self.source.draw(rng) for rng in _generators(step, config=self.config)], step=step)
+        generators = _generators(step, config=self.config, share=self.share)
+        return stack([self.source.draw(rng) for rng in generators], step=step)
 
 
 class PairBatches(Dataset[PairBatch]):
     """The pairs of every step, drawn like the samples of ``TrainingBatches``."""
 
-    def __init__(self, source: ExampleSource, *, config: ScheduleConfig) -> None:
+    def __init__(self, source: ExampleSource, *, config: ScheduleConfig, share: Share = WHOLE) -> None:
         self.source = source
         self.config = config
+        self.share = share
 
     def __len__(self) -> int:
         return self.config.total_steps
 
     def __getitem__(self, step: int) -> PairBatch:
-        pairs = [self.source.draw_pair(rng) for rng in _generators(step, config=self.config)]
-        return stack_pairs(pairs, step=step)
+        generators = _generators(step, config=self.config, share=self.share)
+        return stack_pairs([self.source.draw_pair(rng) for rng in generators], step=step)
 
 
 class StepSampler(Sampler[int]):
@@ -185,17 +192,19 @@ class StepSampler(Sampler[int]):
 
 
 def training_loader(
-    source: ExampleSource, *, config: ScheduleConfig, first_step: int = 0
+    source: ExampleSource, *, config: ScheduleConfig, first_step: int = 0, share: Share = WHOLE
 ) -> DataLoader[Batch]:
     """Batches from ``first_step`` on, an epoch a pass; the same ones for any number of workers."""
-    return _loader(TrainingBatches(source, config=config), config=config, first_step=first_step)
+    batches = TrainingBatches(source, config=config, share=share)
+    return _loader(batches, config=config, first_step=first_step)
 
 
 def pair_loader(
-    source: ExampleSource, *, config: ScheduleConfig, first_step: int = 0
+    source: ExampleSource, *, config: ScheduleConfig, first_step: int = 0, share: Share = WHOLE
 ) -> DataLoader[PairBatch]:
     """Pairs of views from ``first_step`` on, an epoch a pass; the same ones for any number of workers."""
-    return _loader(PairBatches(source, config=config), config=config, first_step=first_step)
+    batches = PairBatches(source, config=config, share=share)
+    return _loader(batches, config=config, first_step=first_step)
 
 
 def _loader(batches: Dataset[Any], *, config: ScheduleConfig, first_step: int) -> DataLoader[Any]:

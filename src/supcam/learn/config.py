@@ -92,6 +92,22 @@ class ScheduleConfig(StageConfig):
         "bfloat16", description="Of the network's forward pass; weights and loss are float32 always."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one.")
+    devices: Annotated[int, Field(ge=1, le=1024)] | tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        1,
+        description="Processes that share every batch, each on a device of its own: how many, or the numbers "
+        "of the GPUs. Norm layers that look at the batch see a process's share of it.",
+    )
+    strategy: Literal[
+        "auto",
+        "ddp_spawn",
+        "ddp_spawn_find_unused_parameters_true",
+        "ddp_fork",
+        "ddp_fork_find_unused_parameters_true",
+    ] = Field(
+        "auto",
+        description="How several processes come about and agree, by Lightning's name; auto: ddp_spawn, or "
+        "none where one process learns alone.",
+    )
     threads: int = Field(
         0, ge=0, le=1024, description="Threads of torch and OpenCV; 0 leaves them as they are."
     )
@@ -117,6 +133,22 @@ class ScheduleConfig(StageConfig):
         if self.pictures_per_epoch < self.batch_size:
             raise ValueError("pictures_per_epoch must hold one batch_size at least")
         return self
+
+    @model_validator(mode="after")
+    def _devices_share_evenly(self) -> Self:
+        numbers = self.devices
+        if isinstance(numbers, tuple) and (
+            self.device == "cpu" or not numbers or len({*numbers}) < len(numbers)
+        ):
+            raise ValueError("devices must be a number, or different numbers of GPUs")
+        if self.batch_size % self.n_processes:
+            raise ValueError("batch_size must be a multiple of the number of devices")
+        return self
+
+    @property
+    def n_processes(self) -> int:
+        """How many processes share every batch."""
+        return self.devices if isinstance(self.devices, int) else len(self.devices)
 
     @property
     def highest_rate(self) -> float:

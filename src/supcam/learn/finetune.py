@@ -22,10 +22,12 @@ from supcam.learn.config import TrainConfig
 from supcam.learn.encoder import Network, NetworkOutput
 from supcam.learn.history import write_scores
 from supcam.learn.optimizer import Groups, adamw, groups_by_layer, layer_factors, parameter_groups
+from supcam.learn.ranks import of_all_ranks
 from supcam.learn.scores import Answers, Scores, joined, score
 from supcam.learn.stepping import begin_step, require_finite, shorten_gradient
 
 _TERMS = ("total", "type", "count", "chromosome")
+_LOGITS = ("type_logits", "count_logits", "chromosome_logit")
 
 
 class Finetuning(lightning.LightningModule):
@@ -82,8 +84,21 @@ class Finetuning(lightning.LightningModule):
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch. Raises ``TrainingError`` when it is not finite."""
-        terms = classification_loss(self.network(batch.pictures), batch=batch, config=self.config)
+        """The loss of one batch, on every rank that of all ranks' pictures.
+
+        Raises ``TrainingError`` when it is not finite.
+        """
+        output: NetworkOutput = self.network(batch.pictures)
+        everyone = batch._replace(
+            types=of_all_ranks(batch.types),
+            counts=of_all_ranks(batch.counts),
+            chromosomes=of_all_ranks(batch.chromosomes),
+        )
+        terms = classification_loss(
+            output._replace(**{name: of_all_ranks(getattr(output, name)) for name in _LOGITS}),
+            batch=everyone,
+            config=self.config,
+        )
         require_finite(terms.total, step=batch.step)
         self.terms = {name: getattr(terms, name).detach() for name in self.term_names}
         self.log("loss", terms.total.detach(), prog_bar=True, logger=False, batch_size=len(batch.types))

@@ -12,6 +12,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from typing_extensions import override
 
@@ -114,8 +115,9 @@ class TableLogger(Logger):
         """Nothing: the configuration lies beside the tables."""
 
     @override
+    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """One row of the table that the names point to, one for each validation set."""
+        """One row of the table that the names point to, one for each validation set; by one rank alone."""
         assert step is not None
         place: dict[str, str | float] = {"step": step, "epoch": int(metrics.get("epoch", -1))}
         trained = _under(metrics, prefix="train/")
@@ -163,7 +165,7 @@ class MetricLines(Callback):
         """Takes up the losses of the step, and writes the line when it is due."""
         terms = self._learner.terms
         self._terms.append(torch.stack([terms[name] for name in self._names]))
-        self._pictures += len(batch.types)
+        self._pictures += len(batch.types) * trainer.world_size
         if trainer.global_step % self._every_steps == 0:
             write_everywhere(self._line(trainer), trainer=trainer)
             self._begin_line()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ from supcam.learn.encoder import Network, pretraining_network
 from supcam.learn.finetune import Finetuning
 from supcam.learn.history import MetricLines, TableLogger
 from supcam.learn.pretrain import Pretraining
+from supcam.learn.ranks import Share
 from supcam.learn.recipe import Recipe
 from supcam.learn.run_folder import CHECKPOINT, Identity, Start, identity_of, open_folder
 from supcam.learn.scores import Scores
-from supcam.learn.surroundings import quiet, stopped_by_hand, threads_of
+from supcam.learn.surroundings import quiet, set_threads, stopped_by_hand, threads_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class RunResult:
     """A finished run: its folder, its last checkpoint, its steps and the averaged network's last scores.
 
     ``first_step`` is where this call began: above 0 for an interrupted run, ``steps`` for a finished one.
+    There are no scores of a run that was finished before, or of several processes: ``history.csv`` has them.
     """
 
     folder: Path
@@ -51,10 +54,13 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Task:
-    """A step of learning made ready: what learns, from what (given its first step), and what watches it."""
+    """A step of learning made ready: what learns, from what, and what watches it.
+
+    ``loader`` takes ``first_step`` and ``share``, and can be pickled.
+    """
 
     learner: Finetuning | Pretraining
-    loader: Callable[[int], DataLoader[Any]]
+    loader: Callable[..., DataLoader[Any]]
     validation: Sequence[DataLoader[Any]]
     identity: Identity
 
@@ -79,16 +85,17 @@ def run_pretraining(
             expected="one that says how to pre-train",
             remedy="add the table; [pretrain] alone takes the defaults",
         )
-    source = sources.pretrain
-    _require_device(config)
+    require_device(config)
     network = pretraining_network(recipe.network, pretrain=config)
     if config.init_from is not None:
         load_averaged(network, path=Path(config.init_from))
     watched = [*sources.validation.values()]
     task = _Task(
         learner=Pretraining(network, config=config, validation_names=sources.validation),
-        loader=lambda first_step: pair_loader(source, config=config, first_step=first_step),
-        validation=_loaders([reference_examples(source, config=config), *watched] if watched else [], config),
+        loader=partial(pair_loader, sources.pretrain, config=config),
+        validation=_loaders(
+            [reference_examples(sources.pretrain, config=config), *watched] if watched else [], config
+        ),
         identity=identity_of(recipe, step=PRETRAIN, data_hash=sources.data_hash),
     )
     return _run(task, folder=folder, progress=progress, reuse=reuse)
@@ -104,22 +111,31 @@ def run_finetuning(
     another run, or anything else, and for a start that does not fit.
     """
     config = recipe.train
-    _require_device(config)
+    require_device(config)
     network = Network(recipe.network, seed=config.seed)
     if config.init_from is not None:
         load_averaged(network, path=Path(config.init_from))
     task = _Task(
         learner=Finetuning(network, config=config, validation_names=sources.validation),
-        loader=lambda first_step: training_loader(sources.train, config=config, first_step=first_step),
+        loader=partial(training_loader, sources.train, config=config),
         validation=_loaders(sources.validation.values(), config),
         identity=identity_of(recipe, step=FINETUNE, data_hash=sources.data_hash),
     )
     return _run(task, folder=folder, progress=progress, reuse=reuse)
 
 
-def _require_device(config: ScheduleConfig) -> None:
+def require_device(config: ScheduleConfig) -> None:
+    """Nothing, when the machine has what ``config`` asks for. Raises ``TrainingError``."""
     if config.device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("no CUDA device", expected="a GPU", remedy="set device to auto or cpu")
+    there, asked = torch.cuda.device_count(), config.devices
+    needed = asked if isinstance(asked, int) else max(asked) + 1
+    if config.device != "cpu" and 0 < there < needed:
+        raise TrainingError(
+            f"{there} CUDA devices",
+            expected=f"{needed} of them, or more",
+            remedy="set devices to what is there",
+        )
 
 
 def _loaders(sets: Iterable[Sequence[Example]], config: ScheduleConfig) -> list[DataLoader[Any]]:
@@ -143,18 +159,45 @@ def _run(task: _Task, *, folder: Path, progress: bool, reuse: bool = False) -> R
         with stopped_by_hand(trainer):
             trainer.fit(
                 task.learner,
-                train_dataloaders=task.loader(start.step),
-                val_dataloaders=task.validation or None,
+                datamodule=_Batches(task, first_step=start.step),
                 ckpt_path=start.checkpoint,
                 weights_only=True,
             )
     return RunResult(
         folder=folder,
         checkpoint=folder / CHECKPOINT,
-        steps=trainer.global_step,
+        steps=task.config.total_steps,
         scores=task.learner.scores,
         first_step=start.step,
     )
+
+
+class _Batches(lightning.LightningDataModule):
+    """What every process draws from: its share of the batches, and all of the validation sets."""
+
+    def __init__(self, task: _Task, *, first_step: int) -> None:
+        super().__init__()
+        self._loader = task.loader
+        self._validation = [*task.validation]
+        self._threads = task.config.threads
+        self._first_step = first_step
+
+    @override
+    def setup(self, stage: str) -> None:
+        """In each process: the threads that the recipe names."""
+        set_threads(self._threads)
+
+    @override
+    def train_dataloader(self) -> DataLoader[Any]:
+        """The process's share of every batch from the first step on."""
+        assert self.trainer is not None
+        share = Share(rank=self.trainer.global_rank, ranks=self.trainer.world_size)
+        return self._loader(first_step=self._first_step, share=share)
+
+    @override
+    def val_dataloader(self) -> list[DataLoader[Any]]:
+        """The validation sets, each of them whole."""
+        return self._validation
 
 
 def _trainer(task: _Task, *, folder: Path, start: Start, callbacks: list[Callback]) -> lightning.Trainer:
@@ -166,7 +209,8 @@ def _trainer(task: _Task, *, folder: Path, start: Start, callbacks: list[Callbac
     config = task.config
     return lightning.Trainer(
         accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[config.device],
-        devices=1,
+        devices=config.devices if isinstance(config.devices, int) else [*config.devices],
+        strategy="ddp_spawn" if config.strategy == "auto" and config.n_processes > 1 else config.strategy,
         precision="bf16-mixed" if config.precision == "bfloat16" else "32-true",
         max_epochs=config.epochs,
         logger=[table, board],

@@ -129,7 +129,7 @@ def _comparable(identity: Identity) -> dict[str, object]:
     """What must agree for two runs to be one, with dotted keys.
 
     Keys that an older version did not know have their defaults. The table of the other step is left out, and
-    so is the path of the start, since its hash says more.
+    so are the paths of the start and of the data, since their hashes say more.
     """
     identity = {STEP: FINETUNE} | identity
     step = str(identity[STEP])
@@ -142,7 +142,8 @@ def _comparable(identity: Identity) -> dict[str, object]:
     flat = _flat(identity | {"recipe": recipe})
     (other,) = (f"recipe.{table}" for one, table in _TABLE.items() if one != step)
     kept = {key: value for key, value in flat.items() if key != other and not key.startswith(f"{other}.")}
-    return {key: value for key, value in kept.items() if key != f"recipe.{_TABLE[step]}.init_from"}
+    places = {f"recipe.{_TABLE[step]}.init_from", "recipe.data.root"}
+    return {key: value for key, value in kept.items() if key not in places}
 
 
 def _flat(value: object, *, name: str = "") -> dict[str, object]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from supcam.core.config import DataConfig, SourceConfig
 from supcam.core.crop import network_input
-from supcam.core.types import ConfigError, Region
+from supcam.core.types import ClusterType, ConfigError, Region
 from supcam.data.bending import bent_copies
 from supcam.data.composition import Composer
 from supcam.data.harvest import EMPTY, Harvest, harvest_crops, harvest_metaphases
@@ -131,6 +131,9 @@ def _read_source(source: SourceConfig, *, root: Path) -> Manifest:
         case_rule=source.case_rule or "",
         pictures_folder=None if source.pictures is None else root / source.pictures,
     )
+    if source.label_map is not None:
+        types = {number: ClusterType.from_label(label) for number, label in source.label_map.items()}
+        options = replace(options, label_map=types)
     return read_manifest(root / source.path, layout=source.layout, options=options)
 
 

@@ -1,4 +1,4 @@
-"""Intervals by case: how far a figure would move had other patients been drawn."""
+"""Intervals: how far a figure would move had other patients been drawn, or other pictures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int
+from scipy import stats
 
 from supcam.measure.metrics import class_scores, compute_figures
 from supcam.measure.table import PredictionTable
@@ -17,12 +18,26 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A percentile interval over the ``n_resamples`` draws that define the figure; ``nan`` without any."""
+    """A percentile interval over the ``n_resamples`` draws that define the figure; ``nan`` without any.
+
+    An interval that was computed, not drawn, has ``n_resamples`` 0.
+    """
 
     low: float
     high: float
     level: float
     n_resamples: int
+
+
+def exact_interval(n_right: int, *, n: int, level: float = LEVEL) -> Interval:
+    """The interval of a share of ``n`` independent answers (Clopper and Pearson, 1934); ``nan`` for none.
+
+    It is exact where every picture is drawn on its own, so too narrow where several are of one case.
+    """
+    if n == 0:
+        return Interval(np.nan, np.nan, level, 0)
+    found = stats.binomtest(n_right, n).proportion_ci(confidence_level=level, method="exact")
+    return Interval(float(found.low), float(found.high), level, 0)
 
 
 def figures_by_name(table: PredictionTable) -> Mapping[str, float]:

@@ -31,24 +31,33 @@ def train(
     be used, ``TrainingError`` when ``output`` holds a finished run, a run by another recipe or on other data,
     or files of any other kind.
     """
-    recipe = read_recipe(config_path)
+
+    def build(recipe: Recipe) -> TrainingSources:
+        return _sources(recipe, config_path=config_path, build=build_sources)
+
+    return train_by(read_recipe(config_path), build_sources=build, output=output, progress=progress)
+
+
+def train_by(
+    recipe: Recipe, *, build_sources: SourceFactory, output: Path, progress: bool = False, reuse: bool = False
+) -> RunResult:
+    """The same by a recipe at hand; with ``reuse`` a finished run is returned as it is."""
     if recipe.pretrain is None:
-        sources = _sources(recipe, config_path=config_path, build=build_sources)
-        return run_finetuning(recipe, sources=sources, folder=output, progress=progress)
+        sources = build_sources(recipe)
+        return run_finetuning(recipe, sources=sources, folder=output, progress=progress, reuse=reuse)
     if recipe.train.init_from is not None:
         raise ConfigError(
             "both a table [pretrain] and train.init_from",
             expected="one start of step 2",
             remedy="remove one of them, or run supcam finetune, which pre-trains nothing",
-            where=config_path,
         )
     _require_steps_only(output)
-    sources = _sources(recipe, config_path=config_path, build=build_sources)
+    sources = build_sources(recipe)
     first = run_pretraining(
         recipe, sources=sources, folder=output / PRETRAINED, progress=progress, reuse=True
     )
     second = _started_from(first.checkpoint, recipe=recipe)
-    return run_finetuning(second, sources=sources, folder=output / FINETUNED, progress=progress)
+    return run_finetuning(second, sources=sources, folder=output / FINETUNED, progress=progress, reuse=reuse)
 
 
 def _require_steps_only(output: Path) -> None:
