@@ -46,7 +46,8 @@ def test_unknown_row_is_refused_with_the_known_ones(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('reference = "full"', 'reference = "nobody"', "reference 'nobody' is none of the rows"),
+        ('reference = "full"', 'reference = "nobody"', "reference nobody that is none of the rows"),
+        ('name = "One step"\n', 'name = "One step"\nagainst = "nobody"\n', "reference nobody that is none"),
         ('recipe = "probe.toml"', 'recipe = "full.toml"', "one recipe or one name"),
         ('name = "Two steps; probe"', 'name = "One step"', "one recipe or one name"),
         ("seeds = [1]", "seeds = [1, 1]", "a seed or a fold twice"),

@@ -71,6 +71,16 @@ def test_rows_are_compared_with_the_reference_in_pairs(bench: Bench) -> None:
     assert cells(bench, "Two steps; probe")[head] == ""
 
 
+def test_row_may_be_compared_with_another_than_most(bench: Bench) -> None:
+    change_plan(bench, 'name = "Two steps; probe"\n', new='name = "Two steps; probe"\nagainst = "plain"\n')
+    change_plan(bench, 'name = "One step"\n', new='name = "One step"\nagainst = "plain"\n')
+    for row, n_right in (("plain", 7), ("probe", 9), ("full", 9)):
+        invent(bench, row=row, invented=Invented(n_right=n_right))
+    head = "macro recall against reference"
+    assert cells(bench, "Two steps; probe")[head] == "**+0.125 (+0.125 to +0.125)** to One step"
+    assert cells(bench, "One step")[head] == cells(bench, "Two steps; full")[head] == "reference"
+
+
 def test_one_case_has_no_interval_and_no_bold_difference(bench: Bench) -> None:
     invent(bench, row="full")
     invent(bench, row="plain", invented=Invented(n_right=7))

@@ -31,6 +31,9 @@ class Row(StageConfig):
     folds: tuple[str, ...] = Field(
         (), description="Parts left out of training in turn, each scored by the run that did not see it."
     )
+    against: str | None = Field(
+        None, description="Row with which this one is compared, in place of the plan's reference."
+    )
 
     @property
     def key(self) -> str:
@@ -57,8 +60,9 @@ class Plan(StageConfig):
         keys = [row.key for row in self.rows]
         if _has_twice(keys) or _has_twice([row.name for row in self.rows]):
             raise ValueError("two rows with one recipe or one name")
-        if self.reference not in keys:
-            raise ValueError(f"reference {self.reference!r} is none of the rows")
+        unknown = {self.reference, *(row.against or self.reference for row in self.rows)} - {*keys}
+        if unknown:
+            raise ValueError(f"reference {', '.join(sorted(unknown))} that is none of the rows")
         return self
 
     @model_validator(mode="after")
@@ -76,6 +80,11 @@ class Plan(StageConfig):
             if row.folds and (not held or any(parts != {*row.folds} for parts in held)):
                 raise ValueError(f"folds of {row.key!r} that are not the whole of a scored set")
         return self
+
+    def reference_of(self, row: Row) -> Row:
+        """The row with which ``row`` is compared; it may be itself."""
+        key = row.against or self.reference
+        return next(one for one in self.rows if one.key == key)
 
 
 def _has_twice(values: Sequence[object]) -> bool:

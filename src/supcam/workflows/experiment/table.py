@@ -73,7 +73,7 @@ def read_rows(folder: Path) -> tuple[RowResults, ...]:
             n_runs=len(of_rows[row.key]),
             outcomes=tuple(outcome for outcome in of_rows[row.key].values() if outcome is not None),
             is_current=_are_current(of_rows[row.key], plan=plan, folder=folder),
-            figures=_figures(row, tables=tables, reference=plan.reference),
+            figures=_figures(row, tables=tables, reference=plan.reference_of(row)),
         )
         for row in plan.rows
     )
@@ -87,12 +87,12 @@ def _are_current(runs: RunsFound, *, plan: Plan, folder: Path) -> bool:
 
 
 def _figures(
-    row: Row, *, tables: Mapping[str, Mapping[str, PredictionTable]], reference: str
+    row: Row, *, tables: Mapping[str, Mapping[str, PredictionTable]], reference: Row
 ) -> dict[str, Mapping[str, Compared]]:
     return {
         name: compare(
             table,
-            reference=None if row.key == reference else tables[reference].get(name),
+            reference=None if row is reference else tables[reference.key].get(name),
             rng=np.random.default_rng(_SEED),
         )
         for name, table in tables[row.key].items()
@@ -157,11 +157,11 @@ def _table_lines(name: str, *, rows: Sequence[RowResults], plan: Plan) -> Iterat
     yield _line(heads)
     yield "|" + "---|" * len(heads)
     for row in rows:
-        yield _line(_cells(row, name=name, shown=shown, reference=plan.reference))
+        yield _line(_cells(row, name=name, shown=shown, plan=plan))
 
 
-def _cells(row: RowResults, *, name: str, shown: Sequence[str], reference: str) -> Iterator[str]:
-    yield row.row.name.replace("|", "\\|")
+def _cells(row: RowResults, *, name: str, shown: Sequence[str], plan: Plan) -> Iterator[str]:
+    yield _named(row.row)
     yield f"{len(row.outcomes)}/{row.n_runs}{'' if row.is_current else ' by an earlier recipe'}"
     figures = row.figures.get(name)
     if figures is None:
@@ -171,7 +171,7 @@ def _cells(row: RowResults, *, name: str, shown: Sequence[str], reference: str) 
         yield from (
             _figure(figures[key]) + (_spread(row, name=name) if key == "accuracy" else "") for key in shown
         )
-        yield "reference" if row.row.key == reference else _difference(figures[COMPARED_BY])
+        yield _comparison(row.row, figure=figures[COMPARED_BY], plan=plan)
     yield "" if row.minutes is None else f"{row.minutes:.1f}"
 
 
@@ -190,6 +190,18 @@ def _spread(row: RowResults, *, name: str) -> str:
     """The lowest and highest seed's accuracy, where there are several whole runs."""
     values = [value for one in row.outcomes if (value := one.sets[name].figures.get("accuracy")) is not None]
     return f" {min(values):.3f}..{max(values):.3f}" if len(values) > 1 and not row.row.folds else ""
+
+
+def _comparison(row: Row, *, figure: Compared, plan: Plan) -> str:
+    """The difference, and to whom where that is another row than most are compared with."""
+    reference = plan.reference_of(row)
+    if row.key == reference.key:
+        return "reference"
+    return _difference(figure) + (f" to {_named(reference)}" if reference.key != plan.reference else "")
+
+
+def _named(row: Row) -> str:
+    return row.name.replace("|", "\\|")
 
 
 def _difference(figure: Compared) -> str:
