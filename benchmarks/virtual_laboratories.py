@@ -31,11 +31,11 @@ from supcam.core.types import ImageError
 from supcam.data.laboratory import N_LABORATORIES, Laboratory, virtual_laboratory
 from supcam.data.slide import DrawnObject
 from supcam.data.virtual_metaphase import VirtualMetaphase
+from supcam.measure.figures import BLUE, ORANGE
 from supcam.spread.result import Analysis
 from supcam.workflows.synth import SynthPlan, draw
 
 RESAMPLES = 2000
-BLUE, ORANGE = "#0072B2", "#D55E00"
 Result = dict[str, Any]
 
 

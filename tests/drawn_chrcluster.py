@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from tests.tiny_recipe import NETWORK, SCHEDULE
 
 from supcam.core.types import ClusterType
 from supcam.data.synthesis import draw_chromosome, draw_cluster, draw_preparation, to_grey
@@ -15,16 +16,7 @@ PER_CASE = {0: 2, 1: 1, 2: 1, 3: 1}
 """Pictures of a case in each numbered folder."""
 N_DRAWN = CASES * sum(PER_CASE.values())
 
-RECIPE = """
-[network]
-backbone = "resnet10t"
-channels = [8, 8, 8, 8]
-max_count = 5
-
-[crop]
-size_px = 32
-width_px = 4.0
-
+RECIPE = f"""{NETWORK}
 [pretrain]
 queue_slots = 16
 hidden_dim = 16
@@ -40,21 +32,11 @@ single_share = 0.2
 cluster_share = 0.4
 debris_share = 0.0
 """
-_STEP = """epochs = 1
-pictures_per_epoch = 32
-batch_size = 8
-learning_rate = 1e-2
-precision = "float32"
-device = "cpu"
-threads = 1
-workers = 0
-checkpoint_every_steps = 2
-log_every_steps = 2"""
 
 
 def write_recipe(path: Path, *, more: str = "") -> Path:
     """``path``, where the recipe of two tiny steps lies now; ``more`` are further lines of ``[data]``."""
-    path.write_text(RECIPE.replace("STEP", _STEP) + more)
+    path.write_text(RECIPE.replace("STEP", f"{SCHEDULE}learning_rate = 1e-2\nlog_every_steps = 2") + more)
     return path
 
 

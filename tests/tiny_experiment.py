@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.drawn_laboratory import write_laboratory
+from tests.tiny_recipe import NETWORK, SCHEDULE
 
 from supcam.measure.table import UNKNOWN
 from supcam.workflows.experiment.outcome import Answered, Outcome, Truth, write_outcome, written
@@ -46,27 +47,9 @@ recipe = "folded.toml"
 name = "One step, out of fold"
 folds = ["lab:fold1", "lab:fold2"]
 """
-SCHEDULE = """
-epochs = 1
-pictures_per_epoch = 32
-batch_size = 8
-precision = "float32"
-device = "cpu"
-threads = 1
-workers = 0
-checkpoint_every_steps = 2
-"""
 RECIPES = {
-    "plain": """
-[network]
-backbone = "resnet10t"
-channels = [8, 8, 8, 8]
-max_count = 5
-
-[crop]
-size_px = 32
-width_px = 4.0
-
+    "plain": NETWORK
+    + """
 [data]
 root = "DATA"
 roles = "../roles.csv"

@@ -26,7 +26,6 @@ from supcam.workflows.reproduce import (
     default_recipe,
     parse_seeds,
     reproduce,
-    seeded,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +67,7 @@ def test_seeds_are_numbers_each_once() -> None:
 
 
 def test_seed_is_that_of_both_steps(recipe: Path) -> None:
-    found = seeded(read_recipe(recipe), seed=7)
+    found = read_recipe(recipe).seeded(7)
     assert found.pretrain is not None
     assert (found.pretrain.seed, found.train.seed) == (7, 7)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 import stat
 from collections.abc import Iterable
@@ -60,10 +61,10 @@ def _unreadable(path: Path, error: OSError | ValueError) -> ImageError:
     return ImageError(found, expected="a readable picture file", remedy=remedy)
 
 
-def write_whole(path: Path, chunks: Iterable[bytes]) -> Path:
+def write_whole(path: Path, chunks: Iterable[bytes], *, durable: bool = False) -> Path:
     """``path``, now a file of these bytes: it appears whole, or what was there stays. Raises ``OSError``.
 
-    Folders above it are made.
+    Folders above it are made. ``durable``: it is on the disk, and would outlast a loss of power.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name[:60]}.{secrets.token_hex(4)}.part")
@@ -71,7 +72,23 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> Path:
         with part.open("xb") as file:
             for chunk in chunks:
                 file.write(chunk)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
+        if durable:
+            sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def sync_folder(folder: Path) -> None:
+    """A rename in ``folder`` reaches the disk; systems that cannot open a folder do without."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -18,7 +18,7 @@ import numpy as np
 from supcam.core.config import ImageConfig
 from supcam.core.decoding import TIFF_STARTS, Decoded, Samples, decode
 from supcam.core.disk import read_bytes
-from supcam.core.polarity import EXTREME_SHARE, Pixels, blank, find_polarity, ranked, read_histogram
+from supcam.core.polarity import EXTREME_SHARE, Pixels, blank, polarity_of, ranked, read_histogram
 from supcam.core.types import ImageError, Mask, Polarity, Stain
 
 _BIT_DEPTHS = (8, 10, 12, 14, 16, 32)
@@ -227,7 +227,7 @@ def to_stain(image: GreyImage, *, config: ImageConfig | None = None) -> Stain:
             raise blank()
         histogram = read_histogram(image.pixels, white=image.white)
         auto = config.polarity == "auto"
-        polarity = find_polarity(image.pixels, white=image.white) if auto else config.polarity
+        polarity = polarity_of(histogram, pixels=image.pixels) if auto else config.polarity
         if polarity == Polarity.FLUORESCENCE:
             return _brightness(image.pixels, background=histogram.background)
         return _optical_density(image, background=histogram.background)

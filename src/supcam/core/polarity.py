@@ -44,27 +44,26 @@ def find_polarity(pixels: Pixels, *, white: float) -> Polarity:
     that neither side has three times the other's votes, every pixel is held against its own surroundings.
     Raises ``ImageError`` for a blank picture, and when that leaves it open too.
     """
-    histogram = read_histogram(pixels, white=white)
-    _check_not_blank(histogram)
-    return _by_level(histogram) or _by_surroundings(pixels) or _ask()
+    return polarity_of(read_histogram(pixels, white=white), pixels=pixels)
 
 
-def polarity_of(histogram: Histogram) -> Polarity:
-    """The polarity of a picture of which the histogram alone is known. Raises as ``find_polarity`` does."""
-    _check_not_blank(histogram)
-    return _by_level(histogram) or _ask()
+def polarity_of(histogram: Histogram, *, pixels: Pixels | None = None) -> Polarity:
+    """The same of a picture whose histogram is at hand, and its ``pixels`` unless it is too large for that.
 
-
-def _check_not_blank(histogram: Histogram) -> None:
-    occupied = np.flatnonzero(histogram.counts)
-    if int(occupied[-1] - occupied[0]) < 2:
-        raise blank()
-
-
-def _by_level(histogram: Histogram) -> Polarity | None:
-    """By the levels on either side of the mode: each pixel votes with the square of its distance."""
+    Raises as ``find_polarity`` does.
+    """
     occupied = np.flatnonzero(histogram.counts)
     span = int(occupied[-1] - occupied[0])
+    if span < 2:
+        raise blank()
+    found = _by_level(histogram, span=span)
+    if found is None and pixels is not None:
+        found = _by_surroundings(pixels)
+    return found or _ask()
+
+
+def _by_level(histogram: Histogram, *, span: int) -> Polarity | None:
+    """By the levels on either side of the mode: each pixel votes with the square of its distance."""
     mode = histogram.mode
     distance = np.arange(-mode, histogram.counts.size - mode, dtype=np.float64)
     distance[np.abs(distance) < _NOISE_SHARE * span] = 0

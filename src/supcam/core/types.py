@@ -167,7 +167,17 @@ class SupcamError(Exception):
         self.expected = expected
         self.remedy = remedy
         place = f"{self.where}: " if self.where else ""
-        super().__init__(f"{place}found {found}; expected {expected}; {remedy}")
+        super().__init__(f"{place}{self.reason}")
+
+    @property
+    def difference(self) -> str:
+        """What was found and what was expected, without the place."""
+        return f"found {self.found}; expected {self.expected}"
+
+    @property
+    def reason(self) -> str:
+        """The whole message without the place."""
+        return f"{self.difference}; {self.remedy}"
 
 
 class ImageError(SupcamError):

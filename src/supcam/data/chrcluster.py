@@ -126,7 +126,7 @@ def _damaged(
         try:
             read_grey(sample.path, config=image)
         except ImageError as error:
-            yield Unreadable(sample.path, f"found {error.found}; expected {error.expected}")
+            yield Unreadable(sample.path, error.difference)
         if tick is not None:
             tick()
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from supcam.core.config import parse_config
+from supcam.core.disk import sync_folder
 from supcam.core.types import TrainingError
 from supcam.learn.encoder import Network, PretrainingNetwork
 from supcam.learn.recipe import Recipe
@@ -81,18 +82,7 @@ def write_atomically(checkpoint: State, *, path: Path) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     unfinished.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """The rename itself reaches the disk; systems that cannot open a folder do without."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(path.parent)
 
 
 def require_plain(value: object, *, where: str = "checkpoint") -> None:

@@ -28,6 +28,17 @@ class Recipe(StageConfig):
     composition: dict[str, JsonValue] = Field({}, description="How samples are composed.")
     views: dict[str, JsonValue] = Field({}, description="How pictures are varied.")
 
+    def seeded(self, seed: int) -> "Recipe":
+        """The recipe with that seed in either step."""
+        step = {"seed": seed}
+        first = None if self.pretrain is None else self.pretrain.model_copy(update=step)
+        return self.model_copy(update={"pretrain": first, "train": self.train.model_copy(update=step)})
+
+    def started_from(self, checkpoint: Path) -> "Recipe":
+        """The recipe with its step 2 begun from ``checkpoint``."""
+        step = self.train.model_copy(update={"init_from": str(checkpoint)})
+        return self.model_copy(update={"train": step})
+
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe in the TOML file ``path``, checked.

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from supcam.core.types import ClusterType, SupcamError
-from supcam.measure.intervals import LEVEL, N_RESAMPLES
-from supcam.measure.metrics import N_TYPES
+from supcam.measure.intervals import N_RESAMPLES, percentiles
+from supcam.measure.metrics import N_TYPES, ratio
 from supcam.measure.table import UNKNOWN, PredictionTable
 
 FIGURES = {
@@ -68,16 +68,16 @@ def compare(
     weights = _weights(len(ours.keys), rng=rng)
     own, drawn = _figures(ours.total), _figures(weights @ ours.cells)
     if reference is None:
-        return {name: Compared(float(own[name][0]), *_interval(drawn[name])) for name in FIGURES}
+        return {name: Compared(float(own[name][0]), *_ends(drawn[name])) for name in FIGURES}
     theirs = _by_case(reference)
     _require_same(ours, theirs)
     others, others_drawn = _figures(theirs.total), _figures(weights @ theirs.cells)
     return {
         name: Compared(
             float(own[name][0]),
-            *_interval(drawn[name]),
+            *_ends(drawn[name]),
             float(own[name][0] - others[name][0]),
-            *_interval(drawn[name] - others_drawn[name]),
+            *_ends(drawn[name] - others_drawn[name]),
         )
         for name in FIGURES
     }
@@ -138,14 +138,14 @@ def _cells(table: PredictionTable) -> Float64[np.ndarray, "batch cells"]:
 def _figures(sums: Sums) -> dict[str, Float64[np.ndarray, " draws"]]:
     right, read, typed = np.split(sums[:, : 3 * N_TYPES], 3, axis=1)
     told, known, exact, small = sums[:, 3 * N_TYPES :].T
-    recalls = _ratio(read, of=typed)
+    recalls = ratio(read, of=typed)
     occurs = np.isfinite(recalls)
     return {
-        "accuracy": _ratio(right.sum(axis=1), of=typed.sum(axis=1)),
-        "clusters_accuracy": _ratio(right[:, 1:].sum(axis=1), of=typed[:, 1:].sum(axis=1)),
-        "macro_recall": _ratio(np.where(occurs, recalls, 0.0).sum(axis=1), of=occurs.sum(axis=1) * 1.0),
-        "instance_vs_cluster": _ratio(told, of=known),
-        "count_exact_2_3": _ratio(exact, of=small),
+        "accuracy": ratio(right.sum(axis=1), of=typed.sum(axis=1)),
+        "clusters_accuracy": ratio(right[:, 1:].sum(axis=1), of=typed[:, 1:].sum(axis=1)),
+        "macro_recall": ratio(np.where(occurs, recalls, 0.0).sum(axis=1), of=occurs.sum(axis=1)),
+        "instance_vs_cluster": ratio(told, of=known),
+        "count_exact_2_3": ratio(exact, of=small),
     }
 
 
@@ -159,15 +159,6 @@ def _weights(n_cases: int, *, rng: np.random.Generator) -> Float64[np.ndarray, "
     return drawn.astype(np.float64)
 
 
-def _interval(values: Float64[np.ndarray, " draws"]) -> tuple[float, float]:
-    defined = values[np.isfinite(values)]
-    if not len(defined):
-        return _NAN, _NAN
-    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
-
-
-def _ratio(part: np.ndarray, *, of: np.ndarray) -> np.ndarray:
-    quotient = np.full(part.shape, np.nan)
-    np.divide(part, of, out=quotient, where=of > 0)
-    return quotient
+def _ends(values: Float64[np.ndarray, " draws"]) -> tuple[float, float]:
+    found = percentiles(values)
+    return found.low, found.high

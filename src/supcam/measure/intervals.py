@@ -73,7 +73,7 @@ def bootstrap_by_case(
         cases = rng.integers(0, len(rows_of_cases), len(rows_of_cases))
         draws.append(statistic(table.take(np.concatenate([rows_of_cases[case] for case in cases]))))
     return {
-        name: _percentiles(np.array([draw[name] for draw in draws], np.float64), level=level)
+        name: percentiles(np.array([draw[name] for draw in draws], np.float64), level=level)
         for name in draws[0]
     }
 
@@ -86,7 +86,8 @@ def rows_by_case(table: PredictionTable) -> list[Int[np.ndarray, " some"]]:
     return np.split(order, ends) if len(table) else []
 
 
-def _percentiles(values: Float64[np.ndarray, " draws"], *, level: float) -> Interval:
+def percentiles(values: Float64[np.ndarray, " draws"], *, level: float = LEVEL) -> Interval:
+    """The central interval of the draws that are defined; ``nan`` where none is."""
     defined = values[np.isfinite(values)]
     if not len(defined):
         return Interval(np.nan, np.nan, level, 0)

@@ -21,6 +21,7 @@ Confusion = Int[np.ndarray, "4 4"]
 """Pictures by true type (rows) and predicted type (columns)."""
 PerClass = Float64[np.ndarray, "4"]
 Labels = Int[np.ndarray, " batch"]
+Numbers = Int[np.ndarray, "..."] | Float64[np.ndarray, "..."]
 Probabilities = Float64[np.ndarray, "batch 4"]
 
 
@@ -139,24 +140,24 @@ def confusion(true_types: Labels, *, predicted: Labels) -> Confusion:
 
 def recalls(confusion: Confusion) -> PerClass:
     """Share of each type's pictures that were called so; ``nan`` for a type that does not occur."""
-    return _ratio(np.diag(confusion), of=confusion.sum(axis=1))
+    return ratio(np.diag(confusion), of=confusion.sum(axis=1))
 
 
 def precisions(confusion: Confusion) -> PerClass:
     """Share of each type's calls that were right; ``nan`` for a type that was never called."""
-    return _ratio(np.diag(confusion), of=confusion.sum(axis=0))
+    return ratio(np.diag(confusion), of=confusion.sum(axis=0))
 
 
 def f1_scores(confusion: Confusion) -> PerClass:
     """Harmonic mean of precision and recall, 2 TP / (pictures + calls); ``nan`` without either."""
-    return _ratio(2 * np.diag(confusion), of=confusion.sum(axis=0) + confusion.sum(axis=1))
+    return ratio(2 * np.diag(confusion), of=confusion.sum(axis=0) + confusion.sum(axis=1))
 
 
 def specificities(confusion: Confusion) -> PerClass:
     """Share of the other types' pictures that were not called this type; ``nan`` when there are no others."""
     others = confusion.sum() - confusion.sum(axis=1)
     false_calls = confusion.sum(axis=0) - np.diag(confusion)
-    return _ratio(others - false_calls, of=others)
+    return ratio(others - false_calls, of=others)
 
 
 def macro(scores: PerClass, *, confusion: Confusion) -> float:
@@ -168,7 +169,7 @@ def specificity_micro(confusion: Confusion) -> float:
     """True negatives of all four one-against-rest tables over all their negatives: 1 - (1 - accuracy) / 3."""
     negatives = (confusion.sum() - confusion.sum(axis=1)).sum()
     false_calls = confusion.sum() - np.trace(confusion)
-    return float(_ratio(np.array([negatives - false_calls]), of=np.array([negatives]))[0])
+    return float(ratio(np.array([negatives - false_calls]), of=np.array([negatives]))[0])
 
 
 def kappa(confusion: Confusion) -> float:
@@ -288,7 +289,8 @@ def _doubt_figures(typed: PredictionTable) -> dict[str, float]:
     }
 
 
-def _ratio(part: Int[np.ndarray, " some"], *, of: Int[np.ndarray, " some"]) -> Float64[np.ndarray, " some"]:
+def ratio(part: Numbers, *, of: Numbers) -> Float64[np.ndarray, ...]:
+    """``part`` as shares of ``of``, number by number; ``nan`` where there is nothing to divide by."""
     quotient = np.full(np.shape(part), np.nan)
     np.divide(part, of, out=quotient, where=of > 0)
     return quotient

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,9 +18,7 @@ from supcam.measure.metrics import (
     specificities,
     specificity_micro,
 )
-from supcam.measure.table import UNKNOWN, PredictionTable
-
-_LOGITS = ("type_logits", "count_logits")
+from supcam.measure.table import UNKNOWN, PredictionTable, stacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,6 @@ def over_runs(
     """The mean of several runs on the same pictures. Raises ``SupcamError`` for tables of other pictures."""
     _require_same_pictures(tables)
     each = [type_figures(table) for table in tables]
-    stacked = _stacked(tables)
 
     def mean(drawn: PredictionTable) -> dict[str, float]:
         return _means([type_figures(drawn.take(drawn.folds == str(run))) for run in range(len(tables))])
@@ -69,7 +66,7 @@ def over_runs(
             name: float(np.std([one[name] for one in each], ddof=1)) if several else np.nan
             for name in each[0]
         },
-        intervals=bootstrap_by_case(stacked, rng=rng, statistic=mean, n_resamples=n_resamples),
+        intervals=bootstrap_by_case(_by_run(tables), rng=rng, statistic=mean, n_resamples=n_resamples),
     )
 
 
@@ -87,9 +84,11 @@ def _require_same_pictures(tables: Sequence[PredictionTable]) -> None:
         )
 
 
-def _stacked(tables: Sequence[PredictionTable]) -> PredictionTable:
+def _by_run(tables: Sequence[PredictionTable]) -> PredictionTable:
     """The rows of all tables, without logits; ``folds`` has the number of each row's run."""
-    names = [field.name for field in fields(PredictionTable) if field.name not in (*_LOGITS, "folds")]
-    columns = {name: np.concatenate([getattr(table, name) for table in tables]) for name in names}
-    runs = np.repeat([str(run) for run in range(len(tables))], [len(table) for table in tables])
-    return replace(tables[0], **columns, folds=runs, type_logits=None, count_logits=None)
+    return stacked(
+        [
+            replace(table, folds=np.full(len(table), str(run)), type_logits=None, count_logits=None)
+            for run, table in enumerate(tables)
+        ]
+    )

@@ -112,7 +112,7 @@ class Report:
 
     def to_json(self) -> dict[str, object]:
         """The report as JSON-able values; what the data cannot say is ``None``."""
-        return {name: _jsonable(value) for name, value in asdict(self).items()}
+        return {name: jsonable(value) for name, value in asdict(self).items()}
 
     def to_markdown(self) -> str:
         """The report as one Markdown page."""
@@ -160,11 +160,12 @@ def _group(table: PredictionTable, *, seed: int, n_resamples: int) -> GroupFigur
     )
 
 
-def _jsonable(value: object) -> object:
+def jsonable(value: object) -> object:
+    """``value`` as JSON has it: what is not defined is ``None``, names are text, sequences lists."""
     if isinstance(value, dict):
-        return {str(name): _jsonable(item) for name, item in value.items()}
+        return {str(name): jsonable(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
+        return [jsonable(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

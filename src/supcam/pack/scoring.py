@@ -148,7 +148,7 @@ def _readable(samples: Sequence[Sample], *, model: Model, unread: list[Unread]) 
                     stain = _stain(path, model=model) if stain is None else stain
                     square = _square(_cut(stain, box=sample.box), model=model)
             except ImageError as error:
-                unread.append(Unread(names[sample], _reason(error)))
+                unread.append(Unread(names[sample], error.difference))
             else:
                 yield Prepared(sample, square)
 
@@ -184,7 +184,3 @@ def _name(sample: Sample, *, folder: str) -> str:
 
 def _words(texts: Iterable[str]) -> Words:
     return np.array(list(texts), dtype=np.str_)
-
-
-def _reason(error: ImageError) -> str:
-    return f"found {error.found}; expected {error.expected}"

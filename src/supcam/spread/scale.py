@@ -126,7 +126,7 @@ def _outcome(task: Task, *, model: Model) -> Outcome:
 def failure_reason(error: Exception) -> str:
     """What to say of a picture that ``error`` stopped, without naming it."""
     if isinstance(error, ImageError):
-        return f"found {error.found}; expected {error.expected}; {error.remedy}"
+        return error.reason
     if isinstance(error, SupcamError):
         return str(error)
     if isinstance(error, MemoryError):

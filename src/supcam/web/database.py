@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,7 @@ _SQLITE = (
     "secure_delete=ON",
 )
 """The last one: what is purged is overwritten in the file, too."""
+_MOST_IN_QUERY = 500
 _LOCK = 7_270_046
 """Number of PostgreSQL's advisory lock around what must not happen twice at a time."""
 
@@ -88,6 +89,11 @@ def open_database(url: str, *, upgrade: bool = True) -> Database:
         database.close()
         raise
     return database
+
+
+def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """So many at a time as any database takes in one query."""
+    return (ids[at : at + _MOST_IN_QUERY] for at in range(0, len(ids), _MOST_IN_QUERY))
 
 
 def migrate(database: Database, *, revision: str) -> None:

@@ -1,12 +1,14 @@
 """Routes by which people decide, and take out what was decided: history, agreement, exports, purge, audit."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response, StreamingResponse
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from supcam.web.agreement import agreement
 from supcam.web.export import coco, decisions_csv, objects_csv, write_training_set
@@ -24,9 +26,10 @@ from supcam.web.schemas import (
     PurgeDone,
     PurgeOrder,
 )
-from supcam.web.service import Admin, Paged, Reader, Reviewer, Served
+from supcam.web.service import Admin, Paged, Reader, Reviewer, Served, Service
 from supcam.web.store import Entry, audit, decide
 from supcam.web.tables import AuditRow
+from supcam.web.tokens import Actor
 
 router = APIRouter(prefix="/api/v1", tags=["decisions"])
 _CHUNK = 65_536
@@ -69,13 +72,8 @@ def get_agreement(*, service: Served, _actor: Reader) -> tuple[AgreementView, ..
 )
 def get_objects_csv(*, service: Served, actor: Reader, case: CaseFilter = None) -> StreamingResponse:
     """One row an object: what the model says, and what was decided last."""
-
-    def text() -> Iterator[str]:
-        with service.database.reading() as session:
-            yield from objects_csv(session, case=case)
-
-    _note(service, actor.name, what="objects.csv")
-    return _attachment(text(), name="objects.csv", kind="text/csv; charset=utf-8")
+    rows = partial(objects_csv, case=case)
+    return _table(service, actor, rows=rows, name="objects.csv")
 
 
 @router.get(
@@ -86,13 +84,7 @@ def get_objects_csv(*, service: Served, actor: Reader, case: CaseFilter = None) 
 )
 def get_decisions_csv(*, service: Served, actor: Reader) -> StreamingResponse:
     """One row a decision, in the order in which they were made; what was taken back is there, too."""
-
-    def text() -> Iterator[str]:
-        with service.database.reading() as session:
-            yield from decisions_csv(session)
-
-    _note(service, actor.name, what="decisions.csv")
-    return _attachment(text(), name="decisions.csv", kind="text/csv; charset=utf-8")
+    return _table(service, actor, rows=decisions_csv, name="decisions.csv")
 
 
 @router.get("/export/coco.json", summary="Chromosomes as a COCO table")
@@ -148,6 +140,19 @@ def get_audit(*, service: Served, _actor: Admin, window: Paged) -> Page[AuditVie
         for row in rows
     )
     return Page[AuditView](items=views, next=after)
+
+
+def _table(
+    service: Service, actor: Actor, *, rows: Callable[[Session], Iterator[str]], name: str
+) -> StreamingResponse:
+    """The pieces of a table, read from the store while they are sent."""
+
+    def text() -> Iterator[str]:
+        with service.database.reading() as session:
+            yield from rows(session)
+
+    _note(service, actor.name, what=name)
+    return _attachment(text(), name=name, kind="text/csv; charset=utf-8")
 
 
 def _note(service: Served, actor: str, *, what: str) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from supcam.core.types import ClusterType
 from supcam.spread.coco import CATEGORIES
-from supcam.web.results import last_decisions, moment
+from supcam.web.results import last_decisions, moment, standing
 from supcam.web.store import is_newest
 from supcam.web.tables import AnalysisRow, DecisionRow, Image, ObjectRow, PredictionRow
 from supcam.web.vault import Vault
@@ -148,7 +148,7 @@ def coco(session: Session, *, case: str | None = None) -> dict[str, object]:
                 "width": width,
             },
         )
-        kind, number = final(line)
+        kind, number = standing(line.said, decided=line.decided)
         if kind == "rejected":
             continue
         box = line.outline
@@ -169,13 +169,6 @@ def coco(session: Session, *, case: str | None = None) -> dict[str, object]:
     return {"images": [*images.values()], "annotations": annotations, "categories": CATEGORIES}
 
 
-def final(line: Line) -> tuple[str, int]:
-    """Type and number as they stand: the last decision where there is one, else the model's word."""
-    if line.decided is not None and line.decided.type is not None:
-        return line.decided.type, line.decided.n_chromosomes or 0
-    return line.said.type, line.said.n_chromosomes
-
-
 def write_training_set(session: Session, file: IO[bytes] | io.BytesIO, *, vault: Vault) -> int:
     """The number of decided objects written to ``file``, a ZIP with ``labels.csv`` and their crops."""
     labels: list[Sequence[object]] = []
@@ -184,7 +177,7 @@ def write_training_set(session: Session, file: IO[bytes] | io.BytesIO, *, vault:
         for line in lines(session):
             if line.decided is None or not line.outline.cut_sha256:
                 continue
-            kind, number = final(line)
+            kind, number = standing(line.said, decided=line.decided)
             folder = "rejected" if kind == "rejected" else str(int(ClusterType.from_label(kind)))
             place = f"{folder}/{line.image.id}_{line.said.number}.png"
             archive.writestr(place, vault.get(line.outline.cut_sha256))

@@ -32,11 +32,6 @@ def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = Non
     )
 
 
-def told(error: SupcamError) -> str:
-    """An error of ours without the place, which a stranger need not know."""
-    return f"found {error.found}; expected {error.expected}; {error.remedy}"
-
-
 def add_handlers(app: FastAPI) -> None:
     """From now on every error of ``app`` is told in this form."""
     app.add_exception_handler(HTTPException, _http)
@@ -61,9 +56,9 @@ def _invalid(_request: Request, error: Exception) -> Response:
 def _ours(_request: Request, error: Exception) -> Response:
     assert isinstance(error, SupcamError)
     if isinstance(error, QueueFullError):
-        return problem(429, told(error), headers={"Retry-After": str(error.retry_after_s)})
+        return problem(429, error.reason, headers={"Retry-After": str(error.retry_after_s)})
     status = {NotThereError: 404, NotAllowedError: 409}.get(type(error), 422)
-    return problem(status, told(error))
+    return problem(status, error.reason)  # the place is nothing that a stranger need know
 
 
 def _database(_request: Request, error: Exception) -> Response:

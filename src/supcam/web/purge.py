@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from supcam.web.database import Database
+from supcam.web.database import Database, chunks
 from supcam.web.jobs import FAILED, QUEUED, RUNNING
 from supcam.web.nearest import forget
 from supcam.web.schemas import PurgeDone, PurgeOrder
@@ -33,7 +32,7 @@ def purge(database: Database, vault: Vault, *, order: PurgeOrder, actor: str) ->
             image.purged_s, image.name, image.case = now, "", ""
             audit(session, Entry(actor, action="tombstone", subject=image.id), now=now)
         _empty(session, ids, now=now)
-        kept = sum(n_decisions(session, image_ids=some) for some in _chunks(ids))
+        kept = sum(n_decisions(session, image_ids=some) for some in chunks(ids))
         by = "case" if order.case is not None else "age"
         details = {"by": by, "n_images": len(ids), "n_decisions_kept": kept}
         audit(session, Entry(actor, action="purge", details=details), now=now)
@@ -82,7 +81,7 @@ def _images(session: Session, *, order: PurgeOrder, now: float) -> list[Image]:
 
 def _files_of(session: Session, ids: list[str]) -> set[str]:
     found: set[str] = set()
-    for some in _chunks(ids):
+    for some in chunks(ids):
         shown = select(AnalysisRow.picture_sha256, AnalysisRow.overlay_sha256, AnalysisRow.seen_sha256)
         for row in session.execute(shown.where(AnalysisRow.image_id.in_(some))):
             found.update(row)
@@ -94,14 +93,9 @@ def _files_of(session: Session, ids: list[str]) -> set[str]:
 
 def _empty(session: Session, ids: list[str], *, now: float) -> None:
     """Outlines and crops are forgotten, and nobody reads the pictures any more."""
-    for some in _chunks(ids):
+    for some in chunks(ids):
         empty = {"outline": [], "rle": "", "crop_sha256": "", "cut_sha256": ""}
         session.execute(update(ObjectRow).where(ObjectRow.image_id.in_(some)).values(empty))
         waiting = Job.image_id.in_(some) & Job.state.in_((QUEUED, RUNNING))
         ended = {"state": FAILED, "reason": "the picture was purged", "finished_s": now}
         session.execute(update(Job).where(waiting).values(ended))
-
-
-def _chunks(ids: list[str]) -> Iterable[list[str]]:
-    """So many at a time as any database takes in one query."""
-    return (ids[at : at + 500] for at in range(0, len(ids), 500))

@@ -11,6 +11,7 @@ from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
 from supcam.core.types import ClusterType, Decision
+from supcam.web.database import chunks
 from supcam.web.schemas import (
     AnalysisView,
     BoxView,
@@ -123,10 +124,9 @@ def counts_of(session: Session, analysis: AnalysisRow) -> Counts:
     by_type = dict.fromkeys([*(kind.label for kind in ClusterType), "rejected"], 0)
     n = 0
     for row in predictions:
-        said = decided.get(row.object_id)
-        kind = said.type if said and said.type else row.type
+        kind, number = standing(row, decided=decided.get(row.object_id))
         by_type[kind] += 1
-        n += (said.n_chromosomes or 0) if said else row.n_chromosomes
+        n += number
     return Counts(
         n_objects=len(predictions),
         n_decided=len(decided),
@@ -138,12 +138,19 @@ def counts_of(session: Session, analysis: AnalysisRow) -> Counts:
     )
 
 
+def standing(said: PredictionRow, *, decided: DecisionRow | None) -> tuple[str, int]:
+    """Type and number as they stand: the last decision where there is one, else the model's word."""
+    if decided is not None and decided.type is not None:
+        return decided.type, decided.n_chromosomes or 0
+    return said.type, said.n_chromosomes
+
+
 def last_decisions(session: Session, object_ids: Sequence[str]) -> dict[str, DecisionRow]:
     """The last decision that holds, by object; objects without one are left out."""
     last: dict[str, DecisionRow] = {}
-    for at in range(0, len(object_ids), 500):
-        some = DecisionRow.object_id.in_(object_ids[at : at + 500])
-        for row in session.scalars(select(DecisionRow).where(some, holds()).order_by(DecisionRow.id)):
+    for some in chunks(object_ids):
+        asked = DecisionRow.object_id.in_(some)
+        for row in session.scalars(select(DecisionRow).where(asked, holds()).order_by(DecisionRow.id)):
             last[row.object_id] = row
     return last
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, exists, func, select
@@ -200,7 +200,7 @@ def audit(session: Session, entry: Entry, *, now: float) -> None:
     session.add(row)
 
 
-def n_decisions(session: Session, *, image_ids: list[str]) -> int:
+def n_decisions(session: Session, *, image_ids: Sequence[str]) -> int:
     """The number of decision rows on the objects of pictures."""
     query = (
         select(func.count())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from supcam.core.disk import write_whole
 from supcam.core.types import SupcamError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -29,16 +29,7 @@ class Vault:
             os.utime(place)
             return sha256
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part = place.with_name(f".{secrets.token_hex(8)}.part")
-        try:
-            with part.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(place)
-            _sync_folder(place.parent)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(place, [content], durable=True)
         return sha256
 
     def get(self, sha256: str) -> bytes:
@@ -71,11 +62,3 @@ class Vault:
     def all(self) -> list[str]:
         """The hashes of everything in it, sorted."""
         return sorted(path.name for path in self.folder.glob("??/*") if _SHA256.fullmatch(path.name))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -74,7 +74,7 @@ class Worker:
             record = record_of(self._analysis(job), image_id=job.image_id, model=self.model, vault=self.vault)
             finish(self.database, job.job_id, worker=self.name, record=record)
         except ImageError as error:
-            reason = f"found {error.found}; expected {error.expected}; {error.remedy}"
+            reason = error.reason
             fail(self.database, job.job_id, worker=self.name, reason=reason)
         except MemoryError:
             fail(self.database, job.job_id, worker=self.name, reason="it needs more memory than it may use")
@@ -169,27 +169,22 @@ class Keeper:
 
     def _look(self) -> None:
         for name, process in [*self._crew.items()]:
-            if process.is_alive() and not overdue(self._database, worker=name, job_s=self._limit_s):
-                continue
             if process.is_alive():
-                self._end_overdue(name, process)
+                job = overdue(self._database, worker=name, job_s=self._config.limits.job_s)
+                if job is None:
+                    continue
+                self._end_overdue(name, process, job_id=job)
             release(self._database, worker=name, is_counted=True)
             del self._crew[name]
             self.n_lost += 1
         while len(self._crew) < self._config.workers:
             self._begin()
 
-    @property
-    def _limit_s(self) -> float:
-        return self._config.limits.job_s
-
-    def _end_overdue(self, name: str, process: BaseProcess) -> None:
-        job = overdue(self._database, worker=name, job_s=self._limit_s)
+    def _end_overdue(self, name: str, process: BaseProcess, *, job_id: str) -> None:
         process.kill()
         process.join()
-        if job is not None:
-            reason = f"reading it took longer than {self._limit_s:g} s"
-            fail(self._database, job, worker=name, reason=reason)
+        reason = f"reading it took longer than {self._config.limits.job_s:g} s"
+        fail(self._database, job_id, worker=name, reason=reason)
 
     def _begin(self) -> None:
         name = f"{os.getpid()}-{secrets.token_hex(6)}"

@@ -45,24 +45,37 @@ class AnalyzePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class AnalyzeSummary:
-    """What came of it."""
+class Summary:
+    """What came of a run, whichever engine made it; ``n_before`` pictures are told as an earlier run's."""
 
     n_pictures: int
     n_chromosomes: int
     n_to_review: int
     failures: tuple[Unreadable, ...]
     model_name: str
+    n_before: int = 0
+
+    def told_with(self, place: object, *, errors: object) -> str:
+        """The whole run in one line: results are at ``place``, failures in the file ``errors``."""
+        pictures = f"{self.n_pictures} picture{'s' if self.n_pictures != 1 else ''}"
+        parts = [f"{pictures} analysed by {self.model_name} -> {place}"]
+        if self.n_before:
+            parts.append(f"{self.n_before} of them by an earlier run")
+        parts.append(f"{self.n_chromosomes} chromosomes, {self.n_to_review} of the pictures to review")
+        if self.failures:
+            parts.append(f"{len(self.failures)} failed -> {errors}")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalyzeSummary(Summary):
+    """What came of it, in a folder."""
+
     output: Path
 
     def told(self) -> str:
         """The whole run in one line."""
-        pictures = f"{self.n_pictures} picture{'s' if self.n_pictures != 1 else ''}"
-        parts = [f"{pictures} analysed by {self.model_name} -> {self.output / REPORT / 'index.html'}"]
-        parts.append(f"{self.n_chromosomes} chromosomes, {self.n_to_review} of the pictures to review")
-        if self.failures:
-            parts.append(f"{len(self.failures)} failed -> {self.output / ERRORS}")
-        return "; ".join(parts)
+        return self.told_with(self.output / REPORT / "index.html", errors=self.output / ERRORS)
 
 
 def analyze(plan: AnalyzePlan, *, listener: Listener | None = None) -> AnalyzeSummary:

@@ -26,7 +26,7 @@ from supcam.spread.parts import (
 from supcam.spread.places import Folder, fingerprint, open_folder
 from supcam.spread.rows import Counted, Row, case_rows
 from supcam.spread.scale_ray import LOCAL, Job, Wanted, analyze_parts, cluster
-from supcam.workflows.analyze import AnalyzePlan, settings_of
+from supcam.workflows.analyze import AnalyzePlan, Summary, settings_of
 from supcam.workflows.classify import Listener
 from supcam.workflows.far_inputs import FarInputs, failure, find_far_inputs
 from supcam.workflows.naming import Names, name_pictures
@@ -45,28 +45,15 @@ class RayPlan:
     address: str = LOCAL
 
 
-@dataclass(frozen=True, slots=True)
-class RaySummary:
-    """What came of it. ``n_before`` of the pictures were there from an earlier run."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaySummary(Summary):
+    """What came of it, at a path or URL. ``n_before`` of the pictures were there from an earlier run."""
 
-    n_pictures: int
-    n_before: int
-    n_chromosomes: int
-    n_to_review: int
-    failures: tuple[Unreadable, ...]
-    model_name: str
     output: str
 
     def told(self) -> str:
         """The whole run in one line."""
-        pictures = f"{self.n_pictures} picture{'s' if self.n_pictures != 1 else ''}"
-        parts = [f"{pictures} analysed by {self.model_name} -> {self.output}"]
-        if self.n_before:
-            parts.append(f"{self.n_before} of them by an earlier run")
-        parts.append(f"{self.n_chromosomes} chromosomes, {self.n_to_review} of the pictures to review")
-        if self.failures:
-            parts.append(f"{len(self.failures)} failed -> {self.output.rstrip('/')}/{ERRORS}")
-        return "; ".join(parts)
+        return self.told_with(self.output, errors=f"{self.output.rstrip('/')}/{ERRORS}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -202,7 +202,7 @@ def _prepare(name: str, *, model: Model) -> _Prepared | Unreadable:
     try:
         return _Prepared(name=name, crop=model.read_crop(name))
     except SupcamError as error:
-        reason = f"found {error.found}; expected {error.expected}; {error.remedy}"
+        reason = error.reason
     except MemoryError:
         reason = "the picture needs more memory than there is"
     except Exception as error:  # one picture in a thousand may not cost the other answers

@@ -31,7 +31,7 @@ from supcam.pack.evaluate import EvaluationPlan, evaluate
 from supcam.pack.export import ExportPlan, export
 from supcam.workflows.reproduction_setup import claim_output
 from supcam.workflows.reproduction_table import Asked, scores_folder, write_comparison
-from supcam.workflows.train import train_by
+from supcam.workflows.train import require_one_start, train_by
 
 Split = Literal["lin", "case"]
 Tell = Callable[[str], None]
@@ -137,7 +137,9 @@ def reproduce(plan: ReproducePlan, *, tell: Tell) -> Reproduction:
 
 
 def _prepare(plan: ReproducePlan, *, tell: Tell) -> _Prepared:
-    recipe = read_recipe(plan.recipe or default_recipe())
+    path = plan.recipe or default_recipe()
+    recipe = read_recipe(path)
+    require_one_start(recipe, where=path)
     own = parse_config(DataConfig, recipe.data, where="[data]").sources.get(SOURCE)
     label_map = plan.label_map
     if label_map is None and own is not None and own.label_map is not None:
@@ -258,7 +260,7 @@ def _run_seed(
     if scores.exists():
         return
     prepared.tell(f"split {split}, seed {seed}: training")
-    recipe = seeded(_recipe_on(prepared, division=division), seed=seed)
+    recipe = _recipe_on(prepared, division=division).seeded(seed)
     run = train_by(
         recipe,
         build_sources=lambda _: sources(),
@@ -300,11 +302,3 @@ def _write(prepared: _Prepared, *, divisions: Mapping[str, Division]) -> Path:
             commit=plan.commit,
         )
     )
-
-
-def seeded(recipe: Recipe, *, seed: int) -> Recipe:
-    """The recipe with that seed in either step."""
-    steps = {"train": recipe.train.model_copy(update={"seed": seed})}
-    if recipe.pretrain is None:
-        return recipe.model_copy(update=steps)
-    return recipe.model_copy(update={**steps, "pretrain": recipe.pretrain.model_copy(update={"seed": seed})})

@@ -16,6 +16,7 @@ from supcam.core.types import SupcamError
 from supcam.data.chrcluster import N_PICTURES, Division, FolderCheck
 from supcam.measure.intervals import N_RESAMPLES, Interval, exact_interval, rows_by_case
 from supcam.measure.repeats import Repeats, over_runs
+from supcam.measure.report import jsonable
 from supcam.measure.report_folder import REPORT, TABLE
 from supcam.measure.table import PredictionTable
 from supcam.measure.table_csv import read_table
@@ -105,7 +106,7 @@ def write_comparison(asked: Asked) -> Path:
         rows += _rows_of(split, division=division, asked=asked)
     told = _told(asked, rows=rows)
     try:
-        write_whole(asked.output / VALUES, [json.dumps(_plain(told), indent=2).encode() + b"\n"])
+        write_whole(asked.output / VALUES, [json.dumps(jsonable(told), indent=2).encode() + b"\n"])
         return write_whole(asked.output / PAGE, ["\n".join(_page(asked, rows=rows)).encode() + b"\n"])
     except OSError as error:
         raise SupcamError(
@@ -291,12 +292,3 @@ def _told(asked: Asked, *, rows: Sequence[Row]) -> dict[str, object]:
         "commit": asked.commit,
         "supcam_version": supcam.__version__,
     }
-
-
-def _plain(value: object) -> object:
-    """``value`` as JSON has it: what is not defined is ``None``."""
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -35,29 +35,36 @@ def train(
     def build(recipe: Recipe) -> TrainingSources:
         return _sources(recipe, config_path=config_path, build=build_sources)
 
-    return train_by(read_recipe(config_path), build_sources=build, output=output, progress=progress)
+    recipe = read_recipe(config_path)
+    require_one_start(recipe, where=config_path)
+    return train_by(recipe, build_sources=build, output=output, progress=progress)
 
 
 def train_by(
     recipe: Recipe, *, build_sources: SourceFactory, output: Path, progress: bool = False, reuse: bool = False
 ) -> RunResult:
-    """The same by a recipe at hand; with ``reuse`` a finished run is returned as it is."""
+    """The same by a recipe at hand, of one start; with ``reuse`` a finished run is returned as it is."""
     if recipe.pretrain is None:
         sources = build_sources(recipe)
         return run_finetuning(recipe, sources=sources, folder=output, progress=progress, reuse=reuse)
-    if recipe.train.init_from is not None:
-        raise ConfigError(
-            "both a table [pretrain] and train.init_from",
-            expected="one start of step 2",
-            remedy="remove one of them, or run supcam finetune, which pre-trains nothing",
-        )
     _require_steps_only(output)
     sources = build_sources(recipe)
     first = run_pretraining(
         recipe, sources=sources, folder=output / PRETRAINED, progress=progress, reuse=True
     )
-    second = _started_from(first.checkpoint, recipe=recipe)
+    second = recipe.started_from(first.checkpoint)
     return run_finetuning(second, sources=sources, folder=output / FINETUNED, progress=progress, reuse=reuse)
+
+
+def require_one_start(recipe: Recipe, *, where: Path) -> None:
+    """Nothing, when step 2 of the recipe in the file ``where`` has one start. Else raises ``ConfigError``."""
+    if recipe.pretrain is not None and recipe.train.init_from is not None:
+        raise ConfigError(
+            "both a table [pretrain] and train.init_from",
+            expected="one start of step 2",
+            remedy="remove one of them, or run supcam finetune, which pre-trains nothing",
+            where=where,
+        )
 
 
 def _require_steps_only(output: Path) -> None:
@@ -100,15 +107,9 @@ def finetune(
     """
     recipe = read_recipe(config_path)
     if start is not None:
-        recipe = _started_from(start, recipe=recipe)
+        recipe = recipe.started_from(start)
     sources = _sources(recipe, config_path=config_path, build=build_sources)
     return run_finetuning(recipe, sources=sources, folder=output, progress=progress)
-
-
-def _started_from(checkpoint: Path, *, recipe: Recipe) -> Recipe:
-    """``recipe`` with its step 2 begun from ``checkpoint``."""
-    step = recipe.train.model_copy(update={"init_from": str(checkpoint)})
-    return recipe.model_copy(update={"train": step})
 
 
 def _sources(recipe: Recipe, *, config_path: Path, build: SourceFactory | None) -> TrainingSources:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -67,10 +67,11 @@ def run_plan(bench: Bench, *, work: Work) -> tuple[Failed, ...]:
     """
     plan = read_plan(bench.folder)
     chosen = runs_of(plan, only=work.only)
-    estimate = estimate_of(plan, bench=bench)
+    found = _all_found(plan, bench=bench)
+    estimate = _estimate(plan, found=found, bench=bench)
     work.tell(estimate.told())
     _require_within(plan, estimate)
-    to_do = [run for run in chosen if _found(run, plan=plan, bench=bench) is None]
+    to_do = [run for run in chosen if run not in found]
     if work.dry or not to_do:
         return ()
     failed = []
@@ -82,16 +83,26 @@ def run_plan(bench: Bench, *, work: Work) -> tuple[Failed, ...]:
 
 def estimate_of(plan: Plan, *, bench: Bench) -> Estimate:
     """Time spent and time to come: at the pace of the plan's finished runs, else at the rates it states."""
+    return _estimate(plan, found=_all_found(plan, bench=bench), bench=bench)
+
+
+def _all_found(plan: Plan, *, bench: Bench) -> dict[Run, Outcome]:
+    """The results that are there, by their runs."""
     runs = runs_of(plan)
-    found = {run: outcome for run in runs if (outcome := _found(run, plan=plan, bench=bench)) is not None}
+    return {run: outcome for run in runs if (outcome := _found(run, plan=plan, bench=bench)) is not None}
+
+
+def _estimate(plan: Plan, *, found: Mapping[Run, Outcome], bench: Bench) -> Estimate:
+    runs = runs_of(plan)
     paces = paces_of(found.values(), rates=plan.rates)
     begun = {outcome.first_step for outcome in found.values()}
     to_do = 0.0
     for run in runs:
         if run not in found:
             recipe = recipe_of(run, plan=plan, folder=bench.folder)
-            to_do += _seconds_of(recipe, paces=paces, is_begun=first_step_of(recipe) in begun)
-            begun.add(first_step_of(recipe))
+            first = first_step_of(recipe)
+            to_do += _seconds_of(recipe, paces=paces, is_begun=first in begun)
+            begun.add(first)
     return Estimate(
         n_runs=len(runs),
         n_to_do=len(runs) - len(found),

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from supcam.core.config import parse_config
 from supcam.core.types import ConfigError
 from supcam.learn.recipe import Recipe, read_recipe
 from supcam.learn.stages import read_stages
@@ -35,13 +34,10 @@ def recipe_of(run: Run, *, plan: Plan, folder: Path) -> Recipe:
         )
     left = tuple(part for part in learnt if part != run.fold)
     _require_unseen(left, scored=run.scored_parts(plan).values(), where=path)
-    values = recipe.model_dump(mode="json")
-    for table in ("train", "pretrain"):
-        if values[table] is not None:
-            values[table]["seed"] = run.seed
-    if run.fold is not None:
-        values["data"]["train"] = [*left]
-    return parse_config(Recipe, values, where=path)
+    seeded = recipe.seeded(run.seed)
+    if run.fold is None:
+        return seeded
+    return seeded.model_copy(update={"data": {**recipe.data, "train": [*left]}})
 
 
 def _require_unseen(learnt: Sequence[str], *, scored: Iterable[Sequence[str]], where: Path) -> None:

@@ -80,16 +80,14 @@ class _Learnt:
 
 def _learn(recipe: Recipe, *, sources: TrainingSources, runs: Path, name: str) -> _Learnt:
     """Both steps, or what is left of them; step 1 is shared by all runs that begin alike."""
-    first, first_seconds = first_step_of(recipe), None
-    step = recipe.train
+    first, first_seconds, started = first_step_of(recipe), None, recipe
     if first and recipe.pretrain is not None:
         folder = runs / f"pretrain_{first}"
         begun = _timed(
             lambda: run_pretraining(recipe, sources=sources, folder=folder, reuse=True), folder=folder
         )
         first_seconds = _seconds(folder)
-        step = step.model_copy(update={"init_from": str(begun.checkpoint)})
-    started = recipe.model_copy(update={"train": step})
+        started = recipe.started_from(begun.checkpoint)
     folder = runs / name
     done = _timed(lambda: run_finetuning(started, sources=sources, folder=folder, reuse=True), folder=folder)
     return _Learnt(done.checkpoint, first_seconds, _seconds(folder))
