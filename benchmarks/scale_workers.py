@@ -93,7 +93,9 @@ def command_s(paths: Path, *, engine: str, workers: int, folder: Path) -> float:
         command = [sys.executable, "-m", "supcam", "analyze", str(paths), "--output", f"{output}/results"]
         command += ["--engine", engine, "--processes", str(workers)]
         start = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{shlex.join(command)} ended with {done.returncode}:\n{done.stderr[-4000:]}")
         return time.perf_counter() - start
 
 
