@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supcam.core.reading import read_jointly
+from supcam.core.risk import ACCEPT_NOTHING
 from supcam.core.types import SupcamError
 from supcam.measure import calibration as calibrating
-from supcam.measure.calibration import ACCEPT_NOTHING, CalibrationPlan, accept_threshold, calibrate
+from supcam.measure.calibration import CalibrationPlan, accept_threshold, calibrate
 from supcam.measure.metrics import compute_figures, negative_log_likelihood
 from supcam.measure.table import PredictionTable
 

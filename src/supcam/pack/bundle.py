@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32
@@ -27,15 +26,14 @@ from supcam.core.types import (
     Stain,
 )
 from supcam.pack.card import Calibration, Card, CardText
-from supcam.pack.folder import OUTPUT_NAMES, BundleFiles, Outputs, Probe, read_folder
+from supcam.pack.folder import OUTPUT_NAMES, BundleFiles, Outputs, read_folder
+from supcam.pack.session import Pictures, Session, open_session, verify_probe
+from supcam.pack.terms import PriorLike, Promise, Terms, make_terms, meet, promise_of
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
 """The bundle that the package carries."""
-PROBE_TOLERANCE = 1e-3
-"""Largest difference from the probe's expected outputs, as a share of 1 + the output's largest value."""
 _BATCH = 64
 
-Pictures = Float32[np.ndarray, "batch 1 size size"]
 ImageLike = Path | str | np.ndarray
 Item = TypeVar("Item")
 
@@ -48,47 +46,52 @@ class ReadCrop:
     notes: tuple[str, ...]
 
 
-@runtime_checkable
-class Tensor(Protocol):
-    """An input or output of a session."""
-
-    @property
-    def name(self) -> str:
-        """Its name in the ONNX file."""
-        ...
-
-
-@runtime_checkable
-class Session(Protocol):
-    """What is asked of an ONNX Runtime session."""
-
-    def get_inputs(self) -> Sequence[Tensor]:
-        """The inputs."""
-        ...
-
-    def get_outputs(self) -> Sequence[Tensor]:
-        """The outputs."""
-        ...
-
-    def run(self, names: Sequence[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """The outputs called ``names``, in that order."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A verified network with its calibration and its preprocessing; safe to use from several threads."""
+    """A verified network with its calibration and its preprocessing; safe to use from several threads.
+
+    ``calibration`` is the one in force; where the user's ``terms`` changed it, ``shipped`` came along.
+    """
 
     card: Card
     calibration: Calibration
     image: ImageConfig
     session: Session
+    terms: Terms = field(default_factory=Terms)
+    shipped: Calibration | None = None
 
-    def predict(self, images: Iterable[ImageLike]) -> list[Prediction]:
+    def under(self, *, prior: PriorLike | None = None, max_error: float | None = None) -> Model:
+        """The same network on the user's terms.
+
+        ``prior`` is the mix of types among the user's pictures: ``metaphase``, ``cluster-crops``, or four
+        shares. ``max_error`` is what the error of accepted answers must lie below, with 90 % certainty;
+        where that cannot be shown, ``promise`` says so. Without either, the model is as it came. Raises
+        ``ConfigError`` for terms that mean nothing, ``BundleError`` for a model that cannot meet any.
+        """
+        return self.on(make_terms(prior=prior, max_error=max_error))
+
+    def on(self, terms: Terms) -> Model:
+        """The same network on terms that were checked."""
+        came = self.shipped or self.calibration
+        return replace(self, calibration=meet(came, terms=terms), terms=terms, shipped=came)
+
+    @property
+    def promise(self) -> Promise:
+        """What accepting means, by the answers that came with the model. Raises ``BundleError``."""
+        return promise_of(self.shipped or self.calibration, terms=self.terms)
+
+    def predict(
+        self,
+        images: Iterable[ImageLike],
+        *,
+        prior: PriorLike | None = None,
+        max_error: float | None = None,
+    ) -> list[Prediction]:
         """One prediction for each crop, in order. A crop is a path, or an array for ``grey_from_array``.
 
-        A crop was chosen by somebody, so that none is rejected; one that hardly looks like a chromosome goes
-        to review. Objects of whole pictures are rejected by ``supcam analyze``.
+        ``prior`` and ``max_error`` are terms for these crops alone, see ``under``. A crop was chosen by
+        somebody, so that none is rejected; one that hardly looks like a chromosome goes to review. Objects of
+        whole pictures are rejected by ``supcam analyze``.
         Raises ``ImageError`` for the first picture that cannot be read or holds no object; ``supcam
         classify`` goes on instead and lists such pictures. Decoded pictures are held one at a time.
         """
@@ -96,7 +99,9 @@ class Model:
             raise ImageError(
                 "one picture", expected="a list of pictures", remedy="put it in a list: [picture]"
             )
-        return self.predict_squares(self.prepare(image) for image in images)
+        asked = prior is not None or max_error is not None
+        reader = self.under(prior=prior, max_error=max_error) if asked else self
+        return reader.predict_squares(self.prepare(image) for image in images)
 
     def predict_regions(self, regions: Iterable[Region]) -> list[Prediction]:
         """One prediction for each region, in order."""
@@ -155,14 +160,18 @@ class Model:
 
 
 def load_model(
-    path: Path | str | None = None, *, threads: int | None = None, image: ImageConfig | None = None
+    path: Path | str | None = None,
+    *,
+    threads: int | None = None,
+    image: ImageConfig | None = None,
+    terms: Terms | None = None,
 ) -> Model:
     """The verified model in the folder ``path``; the model that the package carries by default.
 
     ``threads`` for one batch; by default all cores this process may use. ``image`` holds the limits and the
-    polarity for reading picture files. The drawn probe in the folder is run and compared before anything else
-    is. Raises ``BundleError`` when the folder is incomplete, of another version, changed since it was made,
-    or answers the probe differently here.
+    polarity for reading picture files, ``terms`` what is asked of every answer. The drawn probe in the folder
+    is run and compared before anything else is. Raises ``BundleError`` when the folder is incomplete, of
+    another version, changed since it was made, or answers the probe differently here.
     """
     folder = DEFAULT_MODEL if path is None else Path(path)
     if path is None and not folder.is_dir():
@@ -175,45 +184,10 @@ def load_model(
     _check_shape(files)
     session = open_session(files.model, threads=threads, where=str(folder))
     verify_probe(session, probe=files.probe, where=str(folder))
-    return Model(
+    model = Model(
         card=files.card, calibration=files.calibration, image=image or ImageConfig(), session=session
     )
-
-
-def open_session(model: bytes, *, threads: int | None, where: str) -> Session:
-    """An ONNX Runtime session for ``model`` on the CPU. Raises ``BundleError``."""
-    import onnxruntime  # noqa: PLC0415  reading a card needs no runtime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or usable_cores()
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 4
-    try:
-        session: Session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the runtime raises many kinds, all of its own
-        raise _no_model(f"a model that does not load ({error})", where=where) from error
-    inputs = [item.name for item in session.get_inputs()]
-    outputs = [item.name for item in session.get_outputs()]
-    if inputs != ["picture"] or set(outputs) != set(OUTPUT_NAMES):
-        raise _no_model(f"inputs {inputs} and outputs {outputs}", where=where)
-    return session
-
-
-def _no_model(found: str, *, where: str) -> BundleError:
-    return BundleError(
-        found,
-        expected=f"an ONNX model for this runtime with input picture and outputs {', '.join(OUTPUT_NAMES)}",
-        remedy="update onnxruntime, or fetch the bundle again",
-        where=where,
-    )
-
-
-def usable_cores() -> int:
-    """Number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
+    return model if terms is None else model.on(terms)
 
 
 def read_crop(image: ImageLike, *, card: CardText, image_config: ImageConfig) -> ReadCrop:
@@ -263,34 +237,6 @@ def read_outputs(outputs: Outputs, *, card: CardText, calibration: Calibration) 
             reading.type_probabilities.tolist(), reading.counts, chances, strict=True
         )
     ]
-
-
-def verify_probe(session: Session, *, probe: Probe, where: str) -> None:
-    """Nothing, when the network still says about the drawn probe what it said when it was packed.
-
-    Raises ``BundleError`` beyond ``PROBE_TOLERANCE``.
-    """
-    try:
-        found = session.run(OUTPUT_NAMES, {"picture": probe.picture})
-    except Exception as error:  # the runtime raises many kinds, all of its own
-        raise _no_model(f"a model that does not run ({error})", where=where) from error
-    for name, got in zip(OUTPUT_NAMES, found, strict=True):
-        expected = getattr(probe.expected, name)
-        if got.shape != expected.shape or not relative_difference(got, expected=expected) <= PROBE_TOLERANCE:
-            raise BundleError(
-                f"{name} of the probe differs from what it was when the model was packed",
-                expected=f"a difference of at most {PROBE_TOLERANCE}",
-                remedy="fetch the bundle again, or update onnxruntime",
-                where=where,
-            )
-
-
-def relative_difference(
-    got: Float32[np.ndarray, "*shape"], *, expected: Float32[np.ndarray, "*shape"]
-) -> float:
-    """Largest difference as a share of 1 + the largest expected value; NaN when one is not finite."""
-    scale = 1 + np.abs(expected, dtype=np.float64).max(initial=0)
-    return float(np.abs(got.astype(np.float64) - expected).max(initial=0) / scale)
 
 
 def _check_shape(files: BundleFiles) -> None:

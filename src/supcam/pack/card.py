@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
@@ -10,11 +11,14 @@ from pydantic import Field, JsonValue, StringConstraints, ValidationError
 from supcam.core.config import CropConfig, ForegroundConfig, StageConfig
 from supcam.core.types import BundleError
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 """Written into every new card. Readers refuse another major number; a new minor number only adds keys."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
 Ratio = Annotated[float, Field(gt=0, le=1000)]
+_BROKEN_NUMBERS = re.compile(r"\[\n\s*([-+.,\deE\s]+?)\n\s*\]")
+"""A list of numbers over several lines: JSON text holds no line break within a string."""
 Checked = TypeVar("Checked", bound=StageConfig)
 
 
@@ -138,6 +142,12 @@ class Calibration(StageConfig):
         None, ge=0, le=1, description="Wrong among the accepted, out of fold."
     )
     accepted_clusters_error: float | None = Field(None, ge=0, le=1, description="The same, called a cluster.")
+    calibration_prior: tuple[Share, Share, Share, Share] | tuple[()] = Field(
+        (), description="Share of each type among the pictures it was fitted on; empty: not said."
+    )
+    evidence: tuple[tuple[Annotated[int, Field(ge=0, le=3)], Share, Share, Share, Share], ...] = Field(
+        (), description="Each of those pictures: true type, and its four probabilities, out of fold."
+    )
 
 
 def parse_card(text: bytes, *, where: str) -> Card:
@@ -168,8 +178,9 @@ def seal_of(values: Mapping[str, object]) -> str:
 
 
 def to_json(values: Mapping[str, object]) -> bytes:
-    """``values`` as indented JSON text for people."""
-    return (json.dumps(values, indent=2, ensure_ascii=True) + "\n").encode()
+    """``values`` as indented JSON text for people, a list of numbers on one line."""
+    text = json.dumps(values, indent=2, ensure_ascii=True)
+    return (_BROKEN_NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n").encode()
 
 
 def check_version(found: object, *, where: str) -> None:

@@ -15,7 +15,9 @@ import cv2
 from supcam.core.config import ImageConfig
 from supcam.core.types import SupcamError
 from supcam.data.files import Unreadable
-from supcam.pack.bundle import Model, ReadCrop, load_model, usable_cores
+from supcam.pack.bundle import Model, ReadCrop, load_model
+from supcam.pack.session import usable_cores
+from supcam.pack.terms import Terms
 from supcam.workflows.inputs import Inputs, find_inputs, identity
 from supcam.workflows.tables import COLUMNS, ERROR_COLUMNS, CsvTable, JsonReport, prediction_row
 from supcam.workflows.whole_file import WholeFile
@@ -28,7 +30,7 @@ class ClassifyPlan:
     """What to classify, by which model, and where the answers go.
 
     ``errors=None`` stands for ``<output>.errors.csv`` beside the output, which is there only when something
-    failed; ``threads=None`` for all cores this process may use.
+    failed; ``threads=None`` for all cores this process may use. ``terms`` are the user's.
     """
 
     named: tuple[str, ...]
@@ -39,11 +41,16 @@ class ClassifyPlan:
     image: ImageConfig = field(default_factory=ImageConfig)
     batch_size: int = 32
     threads: int | None = None
+    terms: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifySummary:
-    """What came of it. ``errors`` is where failures are listed, ``None`` when there is no such file."""
+    """What came of it.
+
+    ``errors`` is where failures are listed, ``None`` when there is no such file. ``promise`` says in one line
+    what accepting means under the user's terms; blank when there were none.
+    """
 
     n_classified: int
     failures: tuple[Unreadable, ...]
@@ -51,6 +58,7 @@ class ClassifySummary:
     model_name: str
     output: Path
     errors: Path | None
+    promise: str = ""
 
     def told(self) -> str:
         """The whole run in one line."""
@@ -111,7 +119,7 @@ def classify(plan: ClassifyPlan, *, listener: Listener | None = None) -> Classif
         file = stack.enter_context(WholeFile(plan.output))
         json_file = stack.enter_context(WholeFile(plan.json)) if plan.json else None
         errors_file = stack.enter_context(WholeFile(errors)) if errors else None
-        model = load_model(plan.model, threads=plan.threads, image=plan.image)
+        model = load_model(plan.model, threads=plan.threads, image=plan.image, terms=plan.terms)
         run = _Run(
             listener=listener,
             table=CsvTable(file, columns=COLUMNS),
@@ -127,6 +135,7 @@ def classify(plan: ClassifyPlan, *, listener: Listener | None = None) -> Classif
         model_name=f"{model.card.name} {model.card.version}",
         output=plan.output,
         errors=listed,
+        promise=model.promise.told() if plan.terms != Terms() else "",
     )
 
 
@@ -212,7 +221,8 @@ def _prepare(name: str, *, model: Model) -> _Prepared | Unreadable:
 
 def _about(model: Model) -> dict[str, object]:
     card = model.card
-    return {"name": card.name, "version": card.version, "sha256": card.model_sha256}
+    about: dict[str, object] = {"name": card.name, "version": card.version, "sha256": card.model_sha256}
+    return about | ({"promise": model.promise.to_json()} if model.terms != Terms() else {})
 
 
 def _errors_path(plan: ClassifyPlan) -> Path | None:
