@@ -79,6 +79,16 @@ MaxErrorOption = Annotated[
         "shown is said. [default: the model's own threshold]",
     ),
 ]
+DetailsOption = Annotated[
+    bool,
+    typer.Option("--details", help="More columns: type_set (every type it may be) and unfamiliarity."),
+]
+SetLevelOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Probability with which type_set holds the true type: 0.8, 0.9, 0.95 or 0.99. [default: 0.9]"
+    ),
+]
 PriorOption = Annotated[
     tuple[float, float, float, float] | None,
     typer.Option(

@@ -24,6 +24,8 @@ def classify(
     model: options.ModelOption = None,
     prior: options.MixOption = None,
     max_error: options.MaxErrorOption = None,
+    set_level: options.SetLevelOption = None,
+    details: options.DetailsOption = False,
     batch_size: options.BatchSizeOption = 32,
     threads: options.ThreadsOption = None,
     polarity: options.PolarityOption = options.PolarityChoice.AUTO,
@@ -59,7 +61,8 @@ def classify(
             image=options.image_config(polarity=polarity, page=page, max_megapixels=max_megapixels),
             batch_size=batch_size,
             threads=threads,
-            terms=make_terms(prior=prior, max_error=max_error),
+            terms=make_terms(prior=prior, max_error=max_error, set_level=set_level),
+            details=details,
         )
         with watched() as listener:
             summary = run(plan, listener=listener)

@@ -14,6 +14,7 @@ from jaxtyping import Float32
 from supcam.core.config import ImageConfig
 from supcam.core.crop import Square, network_input, region_from_crop
 from supcam.core.image import GreyImage, grey_from_array, outside_mask, read_grey, to_stain
+from supcam.core.look import look_of
 from supcam.core.reading import read_jointly
 from supcam.core.types import (
     BundleError,
@@ -28,7 +29,7 @@ from supcam.core.types import (
 from supcam.pack.card import Calibration, Card, CardText
 from supcam.pack.folder import OUTPUT_NAMES, BundleFiles, Outputs, read_folder
 from supcam.pack.session import Pictures, Session, open_session, verify_probe
-from supcam.pack.terms import PriorLike, Promise, Terms, make_terms, meet, promise_of
+from supcam.pack.terms import PriorLike, Promise, Terms, make_terms, meet, promise_of, type_sets
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
 """The bundle that the package carries."""
@@ -60,15 +61,22 @@ class Model:
     terms: Terms = field(default_factory=Terms)
     shipped: Calibration | None = None
 
-    def under(self, *, prior: PriorLike | None = None, max_error: float | None = None) -> Model:
+    def under(
+        self,
+        *,
+        prior: PriorLike | None = None,
+        max_error: float | None = None,
+        set_level: float | None = None,
+    ) -> Model:
         """The same network on the user's terms.
 
         ``prior`` is the mix of types among the user's pictures: ``metaphase``, ``cluster-crops``, or four
         shares. ``max_error`` is what the error of accepted answers must lie below, with 90 % certainty;
-        where that cannot be shown, ``promise`` says so. Without either, the model is as it came. Raises
-        ``ConfigError`` for terms that mean nothing, ``BundleError`` for a model that cannot meet any.
+        where that cannot be shown, ``promise`` says so. ``set_level`` is the probability with which
+        ``Prediction.type_set`` holds the true type, 0.9 unless given. Without any, the model is as it came.
+        Raises ``ConfigError`` for terms that mean nothing, ``BundleError`` for a model that cannot meet any.
         """
-        return self.on(make_terms(prior=prior, max_error=max_error))
+        return self.on(make_terms(prior=prior, max_error=max_error, set_level=set_level))
 
     def on(self, terms: Terms) -> Model:
         """The same network on terms that were checked."""
@@ -111,8 +119,27 @@ class Model:
         """One prediction for each network input of ``prepare``, in order, in batches; none is rejected."""
         predictions: list[Prediction] = []
         for batch in _batches(squares):
-            predictions += self.read_crops(self.logits(np.stack(batch)[:, None]))
+            read = self.read_crops(self.logits(np.stack(batch)[:, None]))
+            predictions += self.reviewed(read, squares=batch)
         return predictions
+
+    def measured(self, predictions: Sequence[Prediction], *, squares: Sequence[Square]) -> list[Prediction]:
+        """The same with the unfamiliarity of each picture; as they were for a model without a reference."""
+        familiar = self.calibration.familiar
+        if familiar is None or not squares:
+            return list(predictions)
+        found = familiar.reference().unfamiliarity(np.stack([look_of(square) for square in squares]))
+        return [
+            replace(prediction, unfamiliarity=float(each))
+            for prediction, each in zip(predictions, found, strict=True)
+        ]
+
+    def reviewed(self, predictions: Sequence[Prediction], *, squares: Sequence[Square]) -> list[Prediction]:
+        """The same, and pictures unlike all that the model knows go to review."""
+        return [
+            replace(each, decision=Decision.REVIEW) if (each.unfamiliarity or 0.0) > 1 else each
+            for each in self.measured(predictions, squares=squares)
+        ]
 
     def prepare(self, image: ImageLike) -> Square:
         """The network's input for one crop. Raises ``ImageError``."""
@@ -140,13 +167,18 @@ class Model:
 
         Raises ``BundleError`` when ``outputs`` are not finite.
         """
-        return read_outputs(outputs, card=self.card, calibration=self.calibration)
+        return self._with_sets(read_outputs(outputs, card=self.card, calibration=self.calibration))
+
+    def _with_sets(self, predictions: list[Prediction]) -> list[Prediction]:
+        came = self.shipped or self.calibration
+        sets = type_sets([p.probabilities for p in predictions], calibration=came, terms=self.terms)
+        return [replace(p, type_set=each) for p, each in zip(predictions, sets, strict=True)]
 
     def read_crops(self, outputs: Outputs) -> list[Prediction]:
         """The same for what somebody chose: nothing is rejected, what would have been goes to review."""
         never = self.calibration.model_copy(update={"chromosome_threshold": None})
         predictions = read_outputs(outputs, card=self.card, calibration=never)
-        return [self._doubted(prediction) for prediction in predictions]
+        return [self._doubted(prediction) for prediction in self._with_sets(predictions)]
 
     def _doubted(self, prediction: Prediction) -> Prediction:
         """``prediction``, to be reviewed when an object of a whole picture would be rejected for it."""

@@ -24,6 +24,8 @@ PRIORS: dict[str, Prior] = {
 divided as its 58 typed crops are. ``cluster-crops``: the 112 clusters that people of two laboratories cut out
 and typed, and one in a hundred that is none after all (our choice).
 """
+SET_LEVEL = 0.9
+"""The probability with which a set of types holds the true one, unless another is asked for."""
 _LEAST_SHARE = 1e-3
 _MOST_RATIO = 1000.0
 
@@ -34,11 +36,13 @@ class Terms:
 
     ``prior`` is the share of each type among the user's pictures, summing to 1; ``None``: as in the data that
     the model was calibrated on. ``max_error`` is what the upper bound of the accepted answers' error must lie
-    below; ``None``: the model's own rule.
+    below; ``None``: the model's own rule. ``set_level`` is the probability with which a set of types holds
+    the true one.
     """
 
     prior: Prior | None = None
     max_error: float | None = None
+    set_level: float = SET_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +129,16 @@ def parse_prior(prior: PriorLike | None) -> Prior | None:
     return float(shares[0]), float(shares[1]), float(shares[2]), float(shares[3])
 
 
-def make_terms(*, prior: PriorLike | None = None, max_error: float | None = None) -> Terms:
+def make_terms(
+    *, prior: PriorLike | None = None, max_error: float | None = None, set_level: float | None = None
+) -> Terms:
     """The checked terms. Raises ``ConfigError``."""
     if max_error is not None and not 0 < max_error < 1:
         raise ConfigError(
             f"a largest error of {max_error}", expected="a share between 0 and 1", remedy="say 0.02 for 2 %"
         )
-    return Terms(prior=parse_prior(prior), max_error=max_error)
+    level = SET_LEVEL if set_level is None else set_level
+    return Terms(prior=parse_prior(prior), max_error=max_error, set_level=level)
 
 
 def shift_of(calibration: Calibration, *, terms: Terms) -> Prior | None:
@@ -149,7 +156,8 @@ def meet(calibration: Calibration, *, terms: Terms) -> Calibration:
 
     Raises ``BundleError`` when the model does not say what it was calibrated on.
     """
-    if terms == Terms():
+    _check_level(calibration, terms=terms)
+    if terms.prior is None and terms.max_error is None:
         return calibration
     shift = shift_of(calibration, terms=terms)
     answers = _answers(calibration, shift=shift)
@@ -189,6 +197,37 @@ def promise_of(calibration: Calibration, *, terms: Terms) -> Promise:
         share=float(answers.weights[accepted].sum() / answers.weights.sum()),
         rows=rows,
     )
+
+
+def type_sets(
+    probabilities: Sequence[Sequence[float]], *, calibration: Calibration, terms: Terms
+) -> list[tuple[ClusterType, ...] | None]:
+    """Every type that each picture may show, at the level of ``terms``; ``None`` for a model without sets.
+
+    ``calibration`` is the one that came with the model. A mix of types is taken out of the probabilities
+    again: thresholds by type hold whatever the mix, as long as the probabilities are those they were fitted
+    on. The most probable type is always there.
+    """
+    sets = calibration.type_sets
+    if sets is None or not probabilities:
+        return [None] * len(probabilities)
+    shift = np.array(shift_of(calibration, terms=terms) or (1.0,) * 4)
+    shares = np.array(probabilities, np.float64) / shift
+    shares /= shares.sum(axis=1, keepdims=True)
+    held = 1 - shares <= np.array(sets.thresholds[sets.levels.index(terms.set_level)])
+    held[np.arange(len(held)), np.argmax(probabilities, axis=1)] = True
+    return [tuple(kind for kind in ClusterType if row[kind]) for row in held]
+
+
+def _check_level(calibration: Calibration, *, terms: Terms) -> None:
+    sets = calibration.type_sets
+    levels = (SET_LEVEL,) if sets is None else sets.levels
+    if terms.set_level not in levels:
+        raise ConfigError(
+            f"sets of types at a level of {terms.set_level}",
+            expected=f"one of {', '.join(map(str, levels))}, which came with the model",
+            remedy="ask for one of these",
+        )
 
 
 def promise_table(promise: Promise) -> str:

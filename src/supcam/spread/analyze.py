@@ -139,6 +139,7 @@ def _judge_area(found: Sequence[Found], *, picture: OpenPicture, judge: Judge, m
     squares = np.stack([network_input(region, config=model.card.crop) for _, region in asked])
     outputs = model.logits(squares[:, None])
     predictions = model.read_crops(outputs)  # what is rejected, and why, is the judge's to say
+    predictions = model.measured(predictions, squares=list(squares))
     chances = number_chances(outputs, counts=[p.n_chromosomes for p in predictions], model=model)
     for n, ((each, region), prediction) in enumerate(zip(asked, predictions, strict=True)):
         item = judge.judged(each, prediction=prediction, chances=chances[n])

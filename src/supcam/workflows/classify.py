@@ -19,7 +19,14 @@ from supcam.pack.bundle import Model, ReadCrop, load_model
 from supcam.pack.session import usable_cores
 from supcam.pack.terms import Terms
 from supcam.workflows.inputs import Inputs, find_inputs, identity
-from supcam.workflows.tables import COLUMNS, ERROR_COLUMNS, CsvTable, JsonReport, prediction_row
+from supcam.workflows.tables import (
+    COLUMNS,
+    DETAIL_COLUMNS,
+    ERROR_COLUMNS,
+    CsvTable,
+    JsonReport,
+    prediction_row,
+)
 from supcam.workflows.whole_file import WholeFile
 
 _MOST_READERS = 4
@@ -30,7 +37,8 @@ class ClassifyPlan:
     """What to classify, by which model, and where the answers go.
 
     ``errors=None`` stands for ``<output>.errors.csv`` beside the output, which is there only when something
-    failed; ``threads=None`` for all cores this process may use. ``terms`` are the user's.
+    failed; ``threads=None`` for all cores this process may use. ``terms`` are the user's,
+    ``details`` asks for more columns.
     """
 
     named: tuple[str, ...]
@@ -42,6 +50,7 @@ class ClassifyPlan:
     batch_size: int = 32
     threads: int | None = None
     terms: Terms = field(default_factory=Terms)
+    details: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,7 @@ class _Run:
     listener: Listener
     table: CsvTable
     report: JsonReport | None
+    details: bool = False
     failures: list[Unreadable] = field(default_factory=list)
     n_classified: int = 0
 
@@ -122,7 +132,8 @@ def classify(plan: ClassifyPlan, *, listener: Listener | None = None) -> Classif
         model = load_model(plan.model, threads=plan.threads, image=plan.image, terms=plan.terms)
         run = _Run(
             listener=listener,
-            table=CsvTable(file, columns=COLUMNS),
+            table=CsvTable(file, columns=COLUMNS + DETAIL_COLUMNS if plan.details else COLUMNS),
+            details=plan.details,
             report=JsonReport(json_file, model=_about(model)) if json_file else None,
         )
         _fill(run, inputs=inputs, model=model, plan=plan)
@@ -162,7 +173,7 @@ def _fill(run: _Run, *, inputs: Inputs, model: Model, plan: ClassifyPlan) -> Non
 def _write_batch(run: _Run, *, batch: list[_Prepared], model: Model) -> None:
     predictions = model.predict_squares(item.crop.square for item in batch)
     for item, prediction in zip(batch, predictions, strict=True):
-        run.table.add(prediction_row(item.name, prediction))
+        run.table.add(prediction_row(item.name, prediction, details=run.details))
         if run.report:
             run.report.add(item.name, prediction)
     run.n_classified += len(batch)
