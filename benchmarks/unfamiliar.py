@@ -195,10 +195,17 @@ def main() -> None:
     strange = {
         name: see(pictures, model=model) for name, pictures in strange_pictures(crops, rng=rng).items()
     }
+    familiar = model.calibration.familiar
+    assert familiar is not None
+    shipped = familiar.reference()
     reference = see([s.path for s in read_cci(given.data).samples if s.type is not None], model=model)
     report: dict[str, object] = {"model": f"{model.card.name} {model.card.version}", "seed": SEED}
     report["known"] = {name: where_to(seen, model=model) for name, seen in known.items()}
-    tried = scores_by(reference)
+    tried = scores_by(reference) | {
+        "looks, as the model came with them": lambda s: shipped.unfamiliarity(
+            np.stack([look_of(square) for square in s.squares])
+        )
+    }
     report["strange"] = {
         name: where_to(seen, model=model)
         | {"auroc": {score: _auroc(of(known["select: all"]), of(seen)) for score, of in tried.items()}}

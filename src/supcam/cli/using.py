@@ -66,11 +66,7 @@ def classify(
         )
         with watched() as listener:
             summary = run(plan, listener=listener)
-        say(summary.told())
-        if summary.promise:
-            say(summary.promise)
-        if summary.failures:
-            raise typer.Exit(SOME_FAILED)
+        _end(summary.told(), promise=summary.promise, has_failed=bool(summary.failures))
 
 
 def analyze(
@@ -139,11 +135,16 @@ def analyze(
         else:
             with watched() as listener:
                 summary = run(plan, listener=listener)
-        say(summary.told())
-        if summary.promise:
-            say(summary.promise)
-        if summary.failures:
-            raise typer.Exit(SOME_FAILED)
+        _end(summary.told(), promise=summary.promise, has_failed=bool(summary.failures))
+
+
+def _end(told: str, *, promise: str, has_failed: bool) -> None:
+    """Says what came of a run, and ends it with the code for failures where there were any."""
+    say(told)
+    if promise:
+        say(promise)
+    if has_failed:
+        raise typer.Exit(SOME_FAILED)
 
 
 def promise(

@@ -21,7 +21,7 @@ from supcam.spread.scale import Crew, run_all
 from supcam.workflows.analysis_tables import ERRORS, read_record, write_tables
 from supcam.workflows.classify import Listener
 from supcam.workflows.inputs import Inputs, find_inputs
-from supcam.workflows.naming import name_pictures
+from supcam.workflows.naming import Names, name_pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +99,7 @@ def analyze(plan: AnalyzePlan, *, listener: Listener | None = None) -> AnalyzeSu
     model = load_model(plan.model, threads=1, image=plan.image, terms=plan.terms)
     settings = settings_of(plan.image, model=model)
     _make_folder(plan.output)
-    tasks = [
-        Task(
-            path=Path(name),
-            name=names.shown[name],
-            stem=names.stems[name],
-            case=names.cases[name],
-            output=plan.output,
-            settings=settings,
-            crops=plan.crops,
-            expected=plan.expected,
-        )
-        for name in inputs.names
-    ]
+    tasks = [_task(name, names=names, plan=plan, settings=settings) for name in inputs.names]
     failures = [*inputs.unusable]
     listener.started(len(tasks))
     for item in failures:
@@ -133,6 +121,19 @@ def analyze(plan: AnalyzePlan, *, listener: Listener | None = None) -> AnalyzeSu
         model_name=f"{model.card.name} {model.card.version}",
         output=plan.output,
         promise=model.promise.told() if plan.terms != Terms() else "",
+    )
+
+
+def _task(path: str, *, names: Names, plan: AnalyzePlan, settings: str) -> Task:
+    return Task(
+        path=Path(path),
+        name=names.shown[path],
+        stem=names.stems[path],
+        case=names.cases[path],
+        output=plan.output,
+        settings=settings,
+        crops=plan.crops,
+        expected=plan.expected,
     )
 
 
