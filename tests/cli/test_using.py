@@ -327,7 +327,7 @@ def test_a_tampered_model_is_exit_code_2(room: Path, bundle: Path, tmp_path: Pat
 
 COMMANDS = (
     "analyze", "classify", "harvest", "compose", "train", "pretrain", "finetune", "export", "evaluate",
-    "pool", "recalibrate", "version",
+    "pool", "recalibrate", "promise", "version",
 )  # fmt: skip
 
 
@@ -512,3 +512,13 @@ def test_analysing_with_arguments_that_cannot_be_used_is_exit_code_2(
     assert done.exit_code == UNUSABLE
     assert "Traceback" not in done.output
     assert names_in(room) == {"a.png", "empty"}
+
+
+def test_the_promise_of_the_bundled_model_is_told(room: Path) -> None:
+    told = supcam_("promise", "--max-error", "0.02")
+    assert told.exit_code == 0, told.stderr
+    assert [line.split()[0] for line in told.stdout.splitlines()[3:]] == [
+        "all", "clusters", "instance", "touching", "overlapping", "touching_overlapping",
+    ]  # fmt: skip
+    assert json.loads(supcam_("promise", "--prior", "metaphase", "--json").stdout)["prior"]
+    assert supcam_("promise", "--prior", "nothing").exit_code == UNUSABLE

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supcam.core.reading import read_jointly
+from supcam.core.risk import ACCEPT_NOTHING
 from supcam.core.types import SupcamError
 from supcam.measure import calibration as calibrating
-from supcam.measure.calibration import ACCEPT_NOTHING, CalibrationPlan, accept_threshold, calibrate
+from supcam.measure.calibration import CalibrationPlan, accept_threshold, calibrate
 from supcam.measure.metrics import compute_figures, negative_log_likelihood
 from supcam.measure.table import PredictionTable
 
@@ -242,3 +243,13 @@ def test_calibration_with_other_keys_is_refused(table: PredictionTable) -> None:
     values = calibrate(table, fitted_on=("select",), rng=np.random.default_rng(0)).to_json()
     with pytest.raises(SupcamError):
         calibrating.calibration_from_json(values | {"surprise": 1})
+
+
+def test_the_evidence_is_what_the_promise_rests_on(table: PredictionTable) -> None:
+    fitted = calibrate(table, fitted_on=("select",), rng=np.random.default_rng(4))
+    evidence = np.array(fitted.evidence)
+    assert len(evidence) == fitted.n_samples
+    counts = np.bincount(evidence[:, 0].astype(int), minlength=4)
+    assert fitted.calibration_prior == pytest.approx(tuple(counts / counts.sum()))
+    assert np.all(np.diff(evidence[:, 1:].max(axis=1)) <= 0)
+    np.testing.assert_allclose(evidence[:, 1:].sum(axis=1), 1, atol=3e-6)

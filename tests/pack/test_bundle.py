@@ -21,7 +21,7 @@ from supcam.core.image import grey_from_array, to_stain
 from supcam.core.reading import read_jointly
 from supcam.core.types import BundleError, ClusterType, Decision, ImageError, Polarity
 from supcam.pack import bundle as bundle_module
-from supcam.pack.bundle import DEFAULT_MODEL, Model, load_model, read_crop, relative_difference
+from supcam.pack.bundle import DEFAULT_MODEL, Model, load_model, read_crop
 from supcam.pack.card import Calibration, CardText, HeadsTrained
 from supcam.pack.folder import OUTPUT_NAMES, BundleParts, Outputs, write_folder
 
@@ -324,13 +324,6 @@ def test_preparing_leaves_the_array_as_it_was(model: Model) -> None:
     before = picture.copy()
     read_crop(picture, card=model.card, image_config=model.image)
     assert np.array_equal(picture, before)
-
-
-def test_relative_difference_is_a_share_of_the_largest_value() -> None:
-    expected = np.array([[9.0, 1.0]], np.float32)
-    assert relative_difference(expected + np.float32(0.5), expected=expected) == pytest.approx(0.05)
-    assert np.isnan(relative_difference(expected * np.float32(np.nan), expected=expected))
-    assert relative_difference(expected[:0], expected=expected[:0]) == 0
 
 
 def test_parts_are_kept_as_they_were(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import pytest
 from tests.tiny_bundle import COUNTS, DIM, SIZE_PX, tiny_model
 
 from supcam.core.types import BundleError
-from supcam.pack.bundle import Tensor, open_session
 from supcam.pack.card import Calibration, CardText, HeadsTrained
 from supcam.pack.comparison import BATCH_SIZES, TIE, Trained, compare, run_batches
 from supcam.pack.folder import OUTPUT_NAMES, Outputs
+from supcam.pack.session import Tensor, open_session
 
 N_PICTURES = 20
 

@@ -9,8 +9,11 @@ import pytest
 from tests.commands import supcam_
 from tests.tiny_bundle import write_tiny
 
+from supcam.core.look import LOOK
 from supcam.core.types import BundleError, SupcamError
 from supcam.pack.bundle import load_model
+from supcam.pack.card import Familiar
+from supcam.pack.looks import LOOKS_TABLE
 from supcam.pack.metaphases import CHANCES_COLUMNS, CHANCES_TABLE
 from supcam.pack.recalibrate import RecalibrationPlan, read_chances, recalibrate
 
@@ -78,3 +81,33 @@ def test_the_command_says_what_the_threshold_does(bundle: Path, scores: Path, tm
     assert "keeps 90.00% of the chromosomes" in done.stderr
     again = supcam_("recalibrate", bundle, "--metaphases", scores, "--output", tmp_path / "n")
     assert again.exit_code == 2
+
+
+def test_new_words_and_known_looks(bundle: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    folders = [tmp_path / name for name in ("train", "select")]
+    for folder in folders:
+        folder.mkdir()
+        with (folder / LOOKS_TABLE).open("w", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(("path", "case", "source", "fold", "read_as", *LOOK))
+            for row in rng.normal(size=(150, len(LOOK))):
+                writer.writerow(("a.png", "c", "s", folder.name, "touching", *row))
+    (tmp_path / "card.toml").write_text('name = "renamed"\nversion = "2.0.0"\n')
+    plan = RecalibrationPlan(
+        familiar=(folders[0],), familiar_limit=(folders[1],), card=tmp_path / "card.toml"
+    )
+    made = recalibrate(bundle, output=tmp_path / "new", plan=plan)
+    after = load_model(tmp_path / "new", threads=1)
+    assert after.calibration == made
+    assert made.familiar is not None
+    assert (made.familiar.fitted_on, made.familiar.limit_on) == (("train",), ("select",))
+    assert made.familiar.kept == pytest.approx(0.99, abs=0.01)
+    assert (after.card.name, after.card.version) == ("renamed", "2.0.0")
+    assert after.card.heads_trained.chromosome
+
+
+def test_a_reference_of_another_shape_is_refused() -> None:
+    values = {"means": [[0.0] * 12], "precision": [[0.0] * 13] * 13, "limit": 1.0, "kept": 0.99}
+    with pytest.raises(ValueError, match="13 columns"):
+        Familiar.model_validate(values)

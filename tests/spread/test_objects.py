@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -123,3 +125,9 @@ def test_every_doubt_is_told() -> None:
     item = JUDGE.judged(found(is_cut=True), prediction=prediction, chances=CHANCES)
     assert item.doubts == (Reason.UNSURE_TYPE, Reason.CUT)
     assert item.decision is Decision.REVIEW
+
+
+def test_what_looks_unlike_all_that_is_known_is_for_a_person() -> None:
+    for share, doubts in ((0.9, ()), (1.1, (Reason.UNFAMILIAR,))):
+        prediction = replace(read(), unfamiliarity=share)
+        assert JUDGE.judged(found(), prediction=prediction, chances=CHANCES).doubts == doubts

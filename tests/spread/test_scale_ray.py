@@ -15,6 +15,7 @@ from tests.drawn_spreads import tiny_spread_model, write_spread
 import supcam
 from supcam.core.config import ImageConfig
 from supcam.core.types import SupcamError
+from supcam.pack.terms import Terms
 from supcam.spread import scale_ray as module
 from supcam.spread.parts import IMAGES, read_entries, read_part, read_rows
 from supcam.spread.places import local_place, open_folder
@@ -50,7 +51,9 @@ def foreman(tmp_path: Path) -> Foreman:
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
-    return Job(str(tmp_path / "out"), image=ImageConfig(), about="{}", version=supcam.__version__)
+    return Job(
+        str(tmp_path / "out"), image=ImageConfig(), about="{}", version=supcam.__version__, terms=Terms()
+    )
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from tests.tiny_bundle import write_tiny
 from supcam.core.types import BundleError, SupcamError
 from supcam.data.files import Unreadable
 from supcam.pack.bundle import Model, ReadCrop, load_model
+from supcam.pack.card import Calibration
+from supcam.pack.terms import make_terms
 from supcam.workflows import classify as classify_module
 from supcam.workflows.classify import ClassifyPlan, ClassifySummary, Listener, classify
 from supcam.workflows.tables import COLUMNS
@@ -293,3 +295,40 @@ def test_a_drawn_crop_reads_alike_from_a_file_and_an_array(plan: ClassifyPlan, b
     classify(replace(plan, named=("crops/4.png",)))
     prediction = load_model(bundle).predict([draw_crop(seed=4)])[0]
     assert float(rows_of(plan.output)[0]["confidence"]) == pytest.approx(prediction.confidence, abs=1e-6)
+
+
+def test_terms_and_details(plan: ClassifyPlan, tmp_path: Path) -> None:
+    rows = [(0, 0.9 - n / 1000, 0.05 + n / 1000, 0.03, 0.02) for n in range(60)]
+    rows += [(kind, *np.roll([0.9, 0.04, 0.03, 0.03], kind).tolist()) for kind in (1, 2, 3)]
+    calibration = Calibration.model_validate(
+        {
+            "accept_threshold": 0.99,
+            "calibration_prior": (0.7, 0.1, 0.1, 0.1),
+            "evidence": rows,
+            "type_sets": {
+                "levels": (0.9,),
+                "thresholds": ((1.0, 1.0, 0.0, 0.0),),
+                "n_samples": (60, 1, 1, 1),
+                "pooled": (False, True, True, True),
+                "covered": (0.9,),
+                "mean_size": (1.0,),
+            },
+        }
+    )
+    write_tiny(tmp_path / "trusted", calibration=calibration)
+    asked = replace(
+        plan,
+        model=tmp_path / "trusted",
+        terms=make_terms(prior="metaphase", max_error=0.1),
+        details=True,
+        json=tmp_path / "p.json",
+    )
+    summary = classify(asked)
+    table = rows_of(plan.output)
+    assert tuple(table[0]) == (*COLUMNS, "type_set", "unfamiliarity")
+    assert all({"instance", "touching"} <= set(row["type_set"].split("+")) for row in table)
+    assert all(row["unfamiliarity"] == "" for row in table)
+    told = json.loads((tmp_path / "p.json").read_text())
+    assert told["model"]["promise"]["is_shown"]
+    assert told["predictions"][0]["type_set"][:2] == ["instance", "touching"]
+    assert summary.promise.startswith("accepted from a confidence of")

@@ -65,6 +65,7 @@ for _command in (
     measuring.recalibrate,
     serving.serve,
     serving.purge,
+    using.promise,
     using.version,
 ):
     app.command()(_command)

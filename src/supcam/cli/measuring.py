@@ -85,6 +85,15 @@ def recalibrate(
         Path | None, typer.Option(help="Folder that supcam evaluate wrote about metaphases with boxes.")
     ] = None,
     keep: Annotated[float, typer.Option(min=0.5, max=1, help="Share of all chromosomes to keep.")] = 0.999,
+    familiar: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of supcam evaluate whose pictures the model is to know; repeatable."),
+    ] = None,
+    familiar_limit: Annotated[
+        list[Path] | None,
+        typer.Option(help="The same, of cases left out above: 99 % of them are to look familiar."),
+    ] = None,
+    card: Annotated[Path | None, typer.Option(help="TOML with new words for the card.")] = None,
 ) -> None:
     """The same model with another calibration.
 
@@ -93,13 +102,21 @@ def recalibrate(
     supcam recalibrate my-model --metaphases scores --output my-model-2
 
     From metaphases comes the chromosome probability below which an object of a whole picture is rejected: the
-    highest that keeps the asked share of all chromosomes. The network is copied byte for byte.
+    highest that keeps the asked share of all chromosomes. From --familiar comes how known pictures look, so
+    that others go to review (docs/trust.md). The network is copied byte for byte.
     """
     with plain_errors():
         from supcam.pack.recalibrate import RecalibrationPlan
         from supcam.pack.recalibrate import recalibrate as run
 
-        plan = RecalibrationPlan(calibration=calibration, metaphases=metaphases, keep=keep)
+        plan = RecalibrationPlan(
+            calibration=calibration,
+            metaphases=metaphases,
+            keep=keep,
+            familiar=tuple(familiar or ()),
+            familiar_limit=tuple(familiar_limit or ()),
+            card=card,
+        )
         done = run(bundle, output=output, plan=plan)
         told = "no threshold of rejection"
         if done.chromosome_threshold is not None and done.chromosomes_kept is not None:

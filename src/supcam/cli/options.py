@@ -63,6 +63,32 @@ RayAddressOption = Annotated[
     str,
     typer.Option(help="With --engine ray: the cluster, auto on one of its machines. [default: local]"),
 ]
+MixOption = Annotated[
+    str | None,
+    typer.Option(
+        "--prior",
+        help="Mix of types in your pictures: metaphase, cluster-crops, or the shares of instance, touching, "
+        "overlapping and touching_overlapping, as in 0.7,0.2,0.07,0.03. [default: that of the model's "
+        "calibration]",
+    ),
+]
+MaxErrorOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Accept only what keeps the error below this share with 90 % certainty, as 0.02; what cannot be "
+        "shown is said. [default: the model's own threshold]",
+    ),
+]
+DetailsOption = Annotated[
+    bool,
+    typer.Option("--details", help="More columns: type_set (every type it may be) and unfamiliarity."),
+]
+SetLevelOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Probability with which type_set holds the true type: 0.8, 0.9, 0.95 or 0.99. [default: 0.9]"
+    ),
+]
 PriorOption = Annotated[
     tuple[float, float, float, float] | None,
     typer.Option(

@@ -22,6 +22,10 @@ def classify(
     json: options.JsonOption = None,
     errors: options.ErrorsOption = None,
     model: options.ModelOption = None,
+    prior: options.MixOption = None,
+    max_error: options.MaxErrorOption = None,
+    set_level: options.SetLevelOption = None,
+    details: options.DetailsOption = False,
     batch_size: options.BatchSizeOption = 32,
     threads: options.ThreadsOption = None,
     polarity: options.PolarityOption = options.PolarityChoice.AUTO,
@@ -36,13 +40,15 @@ def classify(
 
     Columns: path, type, confidence, p_instance, p_touching, p_overlapping, p_touching_overlapping,
     n_chromosomes, decision. The decision is "accept" where the model is sure enough to make at most 2 %
-    errors on its validation pictures, else "review": let a person look.
+    errors on its validation pictures, else "review": let a person look. --max-error asks for proof, --prior
+    for another mix of types; supcam promise shows what either does (docs/trust.md).
 
     A picture shows one cluster: cut out (white around it) or with neighbours, of which the central one
     counts. A file given twice is one row. A file that cannot be read, or shows nothing, is a row of the
     errors table and a line on stderr, and the exit code is 1; all others are classified.
     """
     with plain_errors():
+        from supcam.pack.terms import make_terms
         from supcam.workflows.classify import ClassifyPlan
         from supcam.workflows.classify import classify as run
 
@@ -55,12 +61,12 @@ def classify(
             image=options.image_config(polarity=polarity, page=page, max_megapixels=max_megapixels),
             batch_size=batch_size,
             threads=threads,
+            terms=make_terms(prior=prior, max_error=max_error, set_level=set_level),
+            details=details,
         )
         with watched() as listener:
             summary = run(plan, listener=listener)
-        say(summary.told())
-        if summary.failures:
-            raise typer.Exit(SOME_FAILED)
+        _end(summary.told(), promise=summary.promise, has_failed=bool(summary.failures))
 
 
 def analyze(
@@ -77,6 +83,8 @@ def analyze(
     crops: Annotated[bool, typer.Option("--crops", help="Also cut out every object.")] = False,
     expected_count: options.ExpectedOption = None,
     pseudonymise: options.PseudonymiseOption = False,
+    prior: options.MixOption = None,
+    max_error: options.MaxErrorOption = None,
     processes: options.ProcessesOption = None,
     engine: options.EngineOption = options.EngineChoice.PROCESSES,
     ray_address: options.RayAddressOption = "",
@@ -101,6 +109,7 @@ def analyze(
     tables in Parquet: objects/, images/, cases.parquet and, if anything failed, errors.parquet.
     """
     with plain_errors():
+        from supcam.pack.terms import make_terms
         from supcam.workflows.analyze import AnalyzePlan, AnalyzeSummary
         from supcam.workflows.analyze import analyze as run
 
@@ -115,6 +124,7 @@ def analyze(
             expected=expected_count,
             pseudonymise=pseudonymise,
             processes=processes,
+            terms=make_terms(prior=prior, max_error=max_error),
         )
         if engine is options.EngineChoice.RAY:
             from supcam.workflows.analyze_ray import RayPlan, RaySummary, analyze_on_ray
@@ -125,9 +135,48 @@ def analyze(
         else:
             with watched() as listener:
                 summary = run(plan, listener=listener)
-        say(summary.told())
-        if summary.failures:
-            raise typer.Exit(SOME_FAILED)
+        _end(summary.told(), promise=summary.promise, has_failed=bool(summary.failures))
+
+
+def _end(told: str, *, promise: str, has_failed: bool) -> None:
+    """Says what came of a run, and ends it with the code for failures where there were any."""
+    say(told)
+    if promise:
+        say(promise)
+    if has_failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def promise(
+    model: Annotated[
+        Path | None, typer.Argument(metavar="[MODEL]", help="Model folder [default: the one that came along]")
+    ] = None,
+    *,
+    prior: options.MixOption = None,
+    max_error: options.MaxErrorOption = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """What "accept" means: how many answers it passes, and how many of those are wrong.
+
+    \b
+    supcam promise
+    supcam promise --max-error 0.02
+    supcam promise my-model --prior 0.7,0.2,0.07,0.03
+
+    Rests on the answers that came with the model, each of a network that had not seen the case. One row for
+    all, for all that were called a cluster, and for each type that was read; "below" is what the error stays
+    under with 90 % certainty. docs/trust.md tells what that does not mean.
+    """
+    with plain_errors():
+        from json import dumps
+
+        from supcam.pack.bundle import DEFAULT_MODEL
+        from supcam.pack.folder import read_folder
+        from supcam.pack.terms import make_terms, promise_of, promise_table
+
+        terms = make_terms(prior=prior, max_error=max_error)
+        found = promise_of(read_folder(model or DEFAULT_MODEL).calibration, terms=terms)
+        typer.echo(dumps(found.to_json(), indent=2) if json else promise_table(found))
 
 
 def version() -> None:

@@ -143,6 +143,9 @@ class Prediction:
     ``label`` is ``None`` for an object rejected as no chromosome. ``probabilities`` are in ``ClusterType``
     order, sum to 1 and belong to the joint reading of type and count: instance <=> one chromosome.
     ``confidence`` is their maximum. ``chromosome_probability`` is ``None`` when that head is untrained.
+    ``type_set`` holds every type that it may be, at the level that was asked for.
+    ``unfamiliarity`` is how unlike the pictures of calibration it looks: above 1 it goes to review. Either is
+    ``None`` for a model that came without.
     """
 
     label: ClusterType | None
@@ -151,6 +154,8 @@ class Prediction:
     n_chromosomes: int
     decision: Decision
     chromosome_probability: float | None = None
+    type_set: tuple[ClusterType, ...] | None = None
+    unfamiliarity: float | None = None
 
     @property
     def type(self) -> str:

@@ -12,13 +12,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from supcam.core.reading import JointReading, read_jointly
+from supcam.core.risk import ACCEPT_NOTHING
 from supcam.core.types import ClusterType, SupcamError
 from supcam.measure.intervals import rows_by_case
 from supcam.measure.metrics import mean_of, negative_log_likelihood
 from supcam.measure.table import UNKNOWN, PredictionTable
-
-ACCEPT_NOTHING = 1.01
-"""The threshold that no confidence reaches: every answer goes to review."""
 
 Confidence = Float[np.ndarray, " batch"]
 Flags = Bool[np.ndarray, " batch"]
@@ -49,7 +47,8 @@ class Calibration:
 
     ``accepted_share``, ``accepted_error`` and ``accepted_clusters_error`` are honest estimates: every case
     was judged with a temperature and a threshold fitted without it. They are ``None`` where nothing was
-    accepted.
+    accepted. ``calibration_prior`` is the share of each type among the pictures, ``evidence`` the answers
+    themselves: true type and four probabilities a picture, read with temperatures found on other cases.
     """
 
     temperature: float
@@ -62,12 +61,12 @@ class Calibration:
     accepted_share: float
     accepted_error: float | None
     accepted_clusters_error: float | None
+    calibration_prior: tuple[float, ...] = ()
+    evidence: tuple[tuple[float, ...], ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """The calibration as JSON-able values, ``prior`` and ``fitted_on`` as lists."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
-        }
+        return {name: _as_lists(value) for name, value in asdict(self).items()}
 
 
 def calibrate(
@@ -101,6 +100,8 @@ def calibrate(
             accepted_share=0.0,
             accepted_error=None,
             accepted_clusters_error=None,
+            calibration_prior=_type_shares(crossed),
+            evidence=_evidence(crossed),
         ),
         crossed=crossed,
     )
@@ -238,9 +239,8 @@ def cross_fit(
 
 def calibration_from_json(values: Mapping[str, object]) -> Calibration:
     """The calibration that ``Calibration.to_json`` described. Raises ``SupcamError`` for other keys."""
-    tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     try:
-        return Calibration(**{**values, **tuples})  # type: ignore[arg-type]
+        return Calibration(**{name: _as_tuples(value) for name, value in values.items()})  # type: ignore[arg-type]
     except TypeError as error:
         raise SupcamError(
             str(error),
@@ -292,6 +292,27 @@ def _nll(
 ) -> float:
     reading = reread(table, temperature=temperature, prior_ratio=prior_ratio)
     return negative_log_likelihood(table.true_types, probabilities=reading.type_probabilities)
+
+
+def _type_shares(table: PredictionTable) -> tuple[float, ...]:
+    """The share of each type; none where one of them does not occur, and nothing can be said of it."""
+    counts = np.bincount(table.true_types, minlength=len(ClusterType))
+    return tuple((counts / counts.sum()).tolist()) if counts.all() else ()
+
+
+def _evidence(table: PredictionTable) -> tuple[tuple[float, ...], ...]:
+    """One row a picture, the surest first: true type, and the four probabilities with six decimals."""
+    order = np.argsort(-table.confidence, kind="stable")
+    rows = np.column_stack([table.true_types, np.round(table.probabilities, 6)])[order]
+    return tuple((int(row[0]), *(float(share) for share in row[1:])) for row in rows)
+
+
+def _as_lists(value: object) -> object:
+    return [_as_lists(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _as_tuples(value: object) -> object:
+    return tuple(_as_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def _check_roles(fitted_on: tuple[str, ...], *, kept_back: tuple[str, ...]) -> None:

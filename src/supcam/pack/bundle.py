@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32
@@ -15,6 +14,7 @@ from jaxtyping import Float32
 from supcam.core.config import ImageConfig
 from supcam.core.crop import Square, network_input, region_from_crop
 from supcam.core.image import GreyImage, grey_from_array, outside_mask, read_grey, to_stain
+from supcam.core.look import look_of
 from supcam.core.reading import read_jointly
 from supcam.core.types import (
     BundleError,
@@ -27,15 +27,14 @@ from supcam.core.types import (
     Stain,
 )
 from supcam.pack.card import Calibration, Card, CardText
-from supcam.pack.folder import OUTPUT_NAMES, BundleFiles, Outputs, Probe, read_folder
+from supcam.pack.folder import OUTPUT_NAMES, BundleFiles, Outputs, read_folder
+from supcam.pack.session import Pictures, Session, open_session, verify_probe
+from supcam.pack.terms import PriorLike, Promise, Terms, make_terms, meet, promise_of, type_sets
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
 """The bundle that the package carries."""
-PROBE_TOLERANCE = 1e-3
-"""Largest difference from the probe's expected outputs, as a share of 1 + the output's largest value."""
 _BATCH = 64
 
-Pictures = Float32[np.ndarray, "batch 1 size size"]
 ImageLike = Path | str | np.ndarray
 Item = TypeVar("Item")
 
@@ -48,47 +47,59 @@ class ReadCrop:
     notes: tuple[str, ...]
 
 
-@runtime_checkable
-class Tensor(Protocol):
-    """An input or output of a session."""
-
-    @property
-    def name(self) -> str:
-        """Its name in the ONNX file."""
-        ...
-
-
-@runtime_checkable
-class Session(Protocol):
-    """What is asked of an ONNX Runtime session."""
-
-    def get_inputs(self) -> Sequence[Tensor]:
-        """The inputs."""
-        ...
-
-    def get_outputs(self) -> Sequence[Tensor]:
-        """The outputs."""
-        ...
-
-    def run(self, names: Sequence[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """The outputs called ``names``, in that order."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A verified network with its calibration and its preprocessing; safe to use from several threads."""
+    """A verified network with its calibration and its preprocessing; safe to use from several threads.
+
+    ``calibration`` is the one in force; where the user's ``terms`` changed it, ``shipped`` came along.
+    """
 
     card: Card
     calibration: Calibration
     image: ImageConfig
     session: Session
+    terms: Terms = field(default_factory=Terms)
+    shipped: Calibration | None = None
 
-    def predict(self, images: Iterable[ImageLike]) -> list[Prediction]:
+    def under(
+        self,
+        *,
+        prior: PriorLike | None = None,
+        max_error: float | None = None,
+        set_level: float | None = None,
+    ) -> Model:
+        """The same network on the user's terms.
+
+        ``prior`` is the mix of types among the user's pictures: ``metaphase``, ``cluster-crops``, or four
+        shares. ``max_error`` is what the error of accepted answers must lie below, with 90 % certainty;
+        where that cannot be shown, ``promise`` says so. ``set_level`` is the probability with which
+        ``Prediction.type_set`` holds the true type, 0.9 unless given. Without any, the model is as it came.
+        Raises ``ConfigError`` for terms that mean nothing, ``BundleError`` for a model that cannot meet any.
+        """
+        return self.on(make_terms(prior=prior, max_error=max_error, set_level=set_level))
+
+    def on(self, terms: Terms) -> Model:
+        """The same network on terms that were checked."""
+        came = self.shipped or self.calibration
+        return replace(self, calibration=meet(came, terms=terms), terms=terms, shipped=came)
+
+    @property
+    def promise(self) -> Promise:
+        """What accepting means, by the answers that came with the model. Raises ``BundleError``."""
+        return promise_of(self.shipped or self.calibration, terms=self.terms)
+
+    def predict(
+        self,
+        images: Iterable[ImageLike],
+        *,
+        prior: PriorLike | None = None,
+        max_error: float | None = None,
+    ) -> list[Prediction]:
         """One prediction for each crop, in order. A crop is a path, or an array for ``grey_from_array``.
 
-        A crop was chosen by somebody, so that none is rejected; one that hardly looks like a chromosome goes
-        to review. Objects of whole pictures are rejected by ``supcam analyze``.
+        ``prior`` and ``max_error`` are terms for these crops alone, see ``under``. A crop was chosen by
+        somebody, so that none is rejected; one that hardly looks like a chromosome goes to review. Objects of
+        whole pictures are rejected by ``supcam analyze``.
         Raises ``ImageError`` for the first picture that cannot be read or holds no object; ``supcam
         classify`` goes on instead and lists such pictures. Decoded pictures are held one at a time.
         """
@@ -96,7 +107,9 @@ class Model:
             raise ImageError(
                 "one picture", expected="a list of pictures", remedy="put it in a list: [picture]"
             )
-        return self.predict_squares(self.prepare(image) for image in images)
+        asked = prior is not None or max_error is not None
+        reader = self.under(prior=prior, max_error=max_error) if asked else self
+        return reader.predict_squares(self.prepare(image) for image in images)
 
     def predict_regions(self, regions: Iterable[Region]) -> list[Prediction]:
         """One prediction for each region, in order."""
@@ -106,8 +119,27 @@ class Model:
         """One prediction for each network input of ``prepare``, in order, in batches; none is rejected."""
         predictions: list[Prediction] = []
         for batch in _batches(squares):
-            predictions += self.read_crops(self.logits(np.stack(batch)[:, None]))
+            read = self.read_crops(self.logits(np.stack(batch)[:, None]))
+            predictions += self.reviewed(read, squares=batch)
         return predictions
+
+    def measured(self, predictions: Sequence[Prediction], *, squares: Sequence[Square]) -> list[Prediction]:
+        """The same with the unfamiliarity of each picture; as they were for a model without a reference."""
+        familiar = self.calibration.familiar
+        if familiar is None or not squares:
+            return list(predictions)
+        found = familiar.reference().unfamiliarity(np.stack([look_of(square) for square in squares]))
+        return [
+            replace(prediction, unfamiliarity=float(each))
+            for prediction, each in zip(predictions, found, strict=True)
+        ]
+
+    def reviewed(self, predictions: Sequence[Prediction], *, squares: Sequence[Square]) -> list[Prediction]:
+        """The same, and pictures unlike all that the model knows go to review."""
+        return [
+            replace(each, decision=Decision.REVIEW) if (each.unfamiliarity or 0.0) > 1 else each
+            for each in self.measured(predictions, squares=squares)
+        ]
 
     def prepare(self, image: ImageLike) -> Square:
         """The network's input for one crop. Raises ``ImageError``."""
@@ -135,13 +167,18 @@ class Model:
 
         Raises ``BundleError`` when ``outputs`` are not finite.
         """
-        return read_outputs(outputs, card=self.card, calibration=self.calibration)
+        return self._with_sets(read_outputs(outputs, card=self.card, calibration=self.calibration))
+
+    def _with_sets(self, predictions: list[Prediction]) -> list[Prediction]:
+        came = self.shipped or self.calibration
+        sets = type_sets([p.probabilities for p in predictions], calibration=came, terms=self.terms)
+        return [replace(p, type_set=each) for p, each in zip(predictions, sets, strict=True)]
 
     def read_crops(self, outputs: Outputs) -> list[Prediction]:
         """The same for what somebody chose: nothing is rejected, what would have been goes to review."""
         never = self.calibration.model_copy(update={"chromosome_threshold": None})
         predictions = read_outputs(outputs, card=self.card, calibration=never)
-        return [self._doubted(prediction) for prediction in predictions]
+        return [self._doubted(prediction) for prediction in self._with_sets(predictions)]
 
     def _doubted(self, prediction: Prediction) -> Prediction:
         """``prediction``, to be reviewed when an object of a whole picture would be rejected for it."""
@@ -155,14 +192,18 @@ class Model:
 
 
 def load_model(
-    path: Path | str | None = None, *, threads: int | None = None, image: ImageConfig | None = None
+    path: Path | str | None = None,
+    *,
+    threads: int | None = None,
+    image: ImageConfig | None = None,
+    terms: Terms | None = None,
 ) -> Model:
     """The verified model in the folder ``path``; the model that the package carries by default.
 
     ``threads`` for one batch; by default all cores this process may use. ``image`` holds the limits and the
-    polarity for reading picture files. The drawn probe in the folder is run and compared before anything else
-    is. Raises ``BundleError`` when the folder is incomplete, of another version, changed since it was made,
-    or answers the probe differently here.
+    polarity for reading picture files, ``terms`` what is asked of every answer. The drawn probe in the folder
+    is run and compared before anything else is. Raises ``BundleError`` when the folder is incomplete, of
+    another version, changed since it was made, or answers the probe differently here.
     """
     folder = DEFAULT_MODEL if path is None else Path(path)
     if path is None and not folder.is_dir():
@@ -175,45 +216,10 @@ def load_model(
     _check_shape(files)
     session = open_session(files.model, threads=threads, where=str(folder))
     verify_probe(session, probe=files.probe, where=str(folder))
-    return Model(
+    model = Model(
         card=files.card, calibration=files.calibration, image=image or ImageConfig(), session=session
     )
-
-
-def open_session(model: bytes, *, threads: int | None, where: str) -> Session:
-    """An ONNX Runtime session for ``model`` on the CPU. Raises ``BundleError``."""
-    import onnxruntime  # noqa: PLC0415  reading a card needs no runtime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or usable_cores()
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 4
-    try:
-        session: Session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the runtime raises many kinds, all of its own
-        raise _no_model(f"a model that does not load ({error})", where=where) from error
-    inputs = [item.name for item in session.get_inputs()]
-    outputs = [item.name for item in session.get_outputs()]
-    if inputs != ["picture"] or set(outputs) != set(OUTPUT_NAMES):
-        raise _no_model(f"inputs {inputs} and outputs {outputs}", where=where)
-    return session
-
-
-def _no_model(found: str, *, where: str) -> BundleError:
-    return BundleError(
-        found,
-        expected=f"an ONNX model for this runtime with input picture and outputs {', '.join(OUTPUT_NAMES)}",
-        remedy="update onnxruntime, or fetch the bundle again",
-        where=where,
-    )
-
-
-def usable_cores() -> int:
-    """Number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
+    return model if terms is None else model.on(terms)
 
 
 def read_crop(image: ImageLike, *, card: CardText, image_config: ImageConfig) -> ReadCrop:
@@ -263,34 +269,6 @@ def read_outputs(outputs: Outputs, *, card: CardText, calibration: Calibration) 
             reading.type_probabilities.tolist(), reading.counts, chances, strict=True
         )
     ]
-
-
-def verify_probe(session: Session, *, probe: Probe, where: str) -> None:
-    """Nothing, when the network still says about the drawn probe what it said when it was packed.
-
-    Raises ``BundleError`` beyond ``PROBE_TOLERANCE``.
-    """
-    try:
-        found = session.run(OUTPUT_NAMES, {"picture": probe.picture})
-    except Exception as error:  # the runtime raises many kinds, all of its own
-        raise _no_model(f"a model that does not run ({error})", where=where) from error
-    for name, got in zip(OUTPUT_NAMES, found, strict=True):
-        expected = getattr(probe.expected, name)
-        if got.shape != expected.shape or not relative_difference(got, expected=expected) <= PROBE_TOLERANCE:
-            raise BundleError(
-                f"{name} of the probe differs from what it was when the model was packed",
-                expected=f"a difference of at most {PROBE_TOLERANCE}",
-                remedy="fetch the bundle again, or update onnxruntime",
-                where=where,
-            )
-
-
-def relative_difference(
-    got: Float32[np.ndarray, "*shape"], *, expected: Float32[np.ndarray, "*shape"]
-) -> float:
-    """Largest difference as a share of 1 + the largest expected value; NaN when one is not finite."""
-    scale = 1 + np.abs(expected, dtype=np.float64).max(initial=0)
-    return float(np.abs(got.astype(np.float64) - expected).max(initial=0) / scale)
 
 
 def _check_shape(files: BundleFiles) -> None:

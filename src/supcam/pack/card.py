@@ -2,19 +2,25 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
-from pydantic import Field, JsonValue, StringConstraints, ValidationError
+import numpy as np
+from pydantic import Field, JsonValue, StringConstraints, ValidationError, model_validator
 
 from supcam.core.config import CropConfig, ForegroundConfig, StageConfig
+from supcam.core.look import LOOK, Reference
 from supcam.core.types import BundleError
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 """Written into every new card. Readers refuse another major number; a new minor number only adds keys."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
 Ratio = Annotated[float, Field(gt=0, le=1000)]
+_BROKEN_NUMBERS = re.compile(r"\[\n\s*([-+.,\deE\s]+?)\n\s*\]")
+"""A list of numbers over several lines: JSON text holds no line break within a string."""
 Checked = TypeVar("Checked", bound=StageConfig)
 
 
@@ -104,6 +110,50 @@ class Card(CardText):
         return self.files["model.onnx"].sha256
 
 
+class TypeSets(StageConfig):
+    """Sets of types that hold the true one with a chosen probability, by thresholds found in calibration."""
+
+    levels: tuple[Share, ...] = Field(description="Probabilities that can be asked for, ascending.")
+    thresholds: tuple[tuple[Share, Share, Share, Share], ...] = Field(
+        description="For each level and type: the set holds the type where 1 - its probability is no larger."
+    )
+    n_samples: tuple[int, int, int, int] = Field(description="Calibration pictures of each type.")
+    pooled: tuple[bool, bool, bool, bool] = Field(
+        description="Types with too few of them: their threshold is that of all types together."
+    )
+    covered: tuple[Share, ...] = Field(description="Share of sets that hold the true type, other cases.")
+    mean_size: tuple[float, ...] = Field(description="Mean number of types in a set, other cases.")
+
+
+Numbers = tuple[float, ...]
+
+
+class Familiar(StageConfig):
+    """How pictures look that the model knows; the numbers are those of ``core/look.py``, in their order."""
+
+    means: tuple[Numbers, ...] = Field(min_length=1, description="A mean look for each type that was read.")
+    precision: tuple[Numbers, ...] = Field(description="The inverse of the spread around the means.")
+    limit: float = Field(gt=0, description="Mahalanobis distance beyond which a picture goes to review.")
+    fitted_on: tuple[str, ...] = Field((), description="Roles of the pictures behind means and spread.")
+    limit_on: tuple[str, ...] = Field((), description="Roles of the pictures that the limit was found on.")
+    kept: float = Field(ge=0, le=1, description="Share of these within the limit.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        lengths = {len(row) for row in (*self.means, *self.precision)} | {len(self.precision)}
+        if lengths != {len(LOOK)}:
+            raise ValueError(f"means and precision must have {len(LOOK)} columns, precision as many rows")
+        return self
+
+    def reference(self) -> Reference:
+        """The same as arrays."""
+        return Reference(
+            means=np.array(self.means, np.float64),
+            precision=np.array(self.precision, np.float64),
+            limit=self.limit,
+        )
+
+
 class Calibration(StageConfig):
     """How logits become probabilities and decisions; fitted on named roles only. By default: not fitted.
 
@@ -138,6 +188,14 @@ class Calibration(StageConfig):
         None, ge=0, le=1, description="Wrong among the accepted, out of fold."
     )
     accepted_clusters_error: float | None = Field(None, ge=0, le=1, description="The same, called a cluster.")
+    calibration_prior: tuple[Share, Share, Share, Share] | tuple[()] = Field(
+        (), description="Share of each type among the pictures it was fitted on; empty: not said."
+    )
+    evidence: tuple[tuple[Annotated[int, Field(ge=0, le=3)], Share, Share, Share, Share], ...] = Field(
+        (), description="Each of those pictures: true type, and its four probabilities, out of fold."
+    )
+    type_sets: TypeSets | None = Field(None, description="Sets of types; None: not fitted.")
+    familiar: Familiar | None = Field(None, description="How known pictures look; None: not fitted.")
 
 
 def parse_card(text: bytes, *, where: str) -> Card:
@@ -168,8 +226,9 @@ def seal_of(values: Mapping[str, object]) -> str:
 
 
 def to_json(values: Mapping[str, object]) -> bytes:
-    """``values`` as indented JSON text for people."""
-    return (json.dumps(values, indent=2, ensure_ascii=True) + "\n").encode()
+    """``values`` as indented JSON text for people, a list of numbers on one line."""
+    text = json.dumps(values, indent=2, ensure_ascii=True)
+    return (_BROKEN_NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n").encode()
 
 
 def check_version(found: object, *, where: str) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from supcam.core.types import BundleError, Prediction
-from supcam.pack.bundle import Pictures, Session, read_outputs, relative_difference
+from supcam.pack.bundle import read_outputs
 from supcam.pack.card import Calibration, CardText, Comparison
 from supcam.pack.folder import OUTPUT_NAMES, Outputs
+from supcam.pack.session import Pictures, Session, relative_difference
 
 BATCH_SIZES = (1, 3, 16)
 """Batch sizes in which the shipped network must agree with the trained one."""

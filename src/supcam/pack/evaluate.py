@@ -15,6 +15,7 @@ from supcam.measure.report import Provenance, Report, Unread, make_report
 from supcam.measure.report_folder import cannot_write, check_report_folder, write_report
 from supcam.measure.table import PredictionTable
 from supcam.pack.bundle import Model, load_model
+from supcam.pack.looks import LOOKS_TABLE, write_looks
 from supcam.pack.metaphases import (
     CHANCES_TABLE,
     DEBRIS_TABLE,
@@ -26,7 +27,7 @@ from supcam.pack.metaphases import (
     write_debris,
 )
 from supcam.pack.mistakes import write_mistakes
-from supcam.pack.scoring import Progress, score, to_table
+from supcam.pack.scoring import Progress, Scored, score, to_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,13 @@ def evaluate(
 ) -> Evaluation:
     """The evaluation of ``bundle`` on the pictures of ``manifest`` whose type or number is known.
 
-    Metaphases with one box a chromosome are cut into their objects (``pack/metaphases.py``). ``output`` gets
-    ``report.json``, ``report.md``, ``predictions.csv``, four figures, for metaphases ``debris.csv`` and
-    ``chromosome_or_not.csv``, and in ``mistakes``, a folder that version control ignores, sheets of what was
-    read wrongly. Pictures that cannot be read are listed in the report and left out of its figures; the
-    report adds the accuracy with them counted as wrong. Raises ``BundleError`` and ``ManifestError`` for a
-    bundle or manifest that cannot be used, and ``SupcamError`` when ``output`` cannot be written.
+    Metaphases with one box a chromosome are cut into their objects (``pack/metaphases.py``). ``output``
+    gets ``report.json``, ``report.md``, ``predictions.csv``, ``looks.csv``, four figures, for metaphases
+    ``debris.csv`` and ``chromosome_or_not.csv``, and in ``mistakes``, a folder that version control
+    ignores, sheets of what was read wrongly. Pictures that cannot be read are listed in the report and left
+    out of its figures; the report adds the accuracy with them counted as wrong. Raises ``BundleError`` and
+    ``ManifestError`` for a bundle or manifest that cannot be used, and ``SupcamError`` when ``output``
+    cannot be written.
     """
     check_report_folder(output)
     model = bundle if isinstance(bundle, Model) else load_model(bundle)
@@ -90,6 +92,7 @@ def evaluate(
     files = write_report(report, table=table, output=output)
     samples = [item.sample for item in scored]
     files += _sheets(table, samples=samples, model=model, output=output, title=report.provenance.title)
+    files += _looks(scored, fold=plan.role, output=output)
     files += _debris(found, fold=plan.role, output=output)
     return Evaluation(report=report, table=table, files=files)
 
@@ -158,6 +161,13 @@ def _notes(model: Model, *, listed: Manifest, chosen: Manifest, plan: Evaluation
             f"Temperature and threshold were fitted on role {plan.role}: calibration looks better here."
         )
     return notes
+
+
+def _looks(scored: tuple[Scored, ...], *, fold: str, output: Path) -> tuple[Path, ...]:
+    try:
+        return (write_looks(scored, fold=fold, path=output / LOOKS_TABLE),)
+    except OSError as error:
+        raise cannot_write(output, error=error) from error
 
 
 def _debris(found: MetaphaseScores, *, fold: str, output: Path) -> tuple[Path, ...]:

@@ -17,7 +17,7 @@ from supcam.core.config import DataConfig, ImageConfig, parse_config, read_toml
 from supcam.core.types import BundleError, ClusterType, Polarity
 from supcam.data.synthesis import draw_cluster, to_grey
 from supcam.learn.checkpoints import LoadedNetwork, load_mean
-from supcam.pack.bundle import ImageLike, Pictures, Session, load_model, open_session, read_crop
+from supcam.pack.bundle import ImageLike, load_model, read_crop
 from supcam.pack.card import Calibration, Card, CardText, CardWords, Comparison, HeadsTrained
 from supcam.pack.comparison import EXACT_TOLERANCE, HALF_TOLERANCE, Trained, compare, run_batches
 from supcam.pack.folder import (
@@ -29,6 +29,7 @@ from supcam.pack.folder import (
     refuse_existing,
     write_folder,
 )
+from supcam.pack.session import Pictures, Session, open_session
 
 OPSET = 18
 _LEAST_TO_HALVE = 1024

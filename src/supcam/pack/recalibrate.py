@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from supcam.core.config import parse_config, read_toml
 from supcam.core.types import SupcamError
+from supcam.measure.familiarity import fit_familiarity
 from supcam.measure.rejection import Chances, Rejection, fit_rejection
-from supcam.pack.card import Calibration, CardText
+from supcam.pack.card import Calibration, Card, CardText, CardWords
 from supcam.pack.folder import BundleParts, read_calibration, read_folder, write_folder
+from supcam.pack.looks import read_looks, with_familiarity
 from supcam.pack.metaphases import CHANCES_COLUMNS, CHANCES_TABLE
 
 
@@ -21,12 +24,17 @@ class RecalibrationPlan:
 
     ``calibration`` is a JSON as ``supcam pool`` writes it; ``None`` keeps the bundle's own. ``metaphases`` is
     the folder of an evaluation on metaphases with boxes, from which the threshold of rejection is fitted so
-    that the share ``keep`` of all chromosomes is kept.
+    that the share ``keep`` of all chromosomes is kept. ``familiar`` are folders of evaluations whose pictures
+    the model is to know by their looks, ``familiar_limit`` those on which the limit of what looks unlike them
+    is found. ``card`` holds the maker's new words, in TOML; ``None`` keeps them.
     """
 
     calibration: Path | None = None
     metaphases: Path | None = None
     keep: float = 0.999
+    familiar: tuple[Path, ...] = ()
+    familiar_limit: tuple[Path, ...] = ()
+    card: Path | None = None
 
 
 def recalibrate(bundle: Path, *, output: Path, plan: RecalibrationPlan) -> Calibration:
@@ -40,6 +48,9 @@ def recalibrate(bundle: Path, *, output: Path, plan: RecalibrationPlan) -> Calib
     if plan.metaphases:
         rejection = fit_rejection(read_chances(plan.metaphases), keep=plan.keep)
         calibration = with_rejection(calibration, rejection=rejection)
+    if plan.familiar or plan.familiar_limit:
+        known, held_out = read_looks(plan.familiar), read_looks(plan.familiar_limit)
+        calibration = with_familiarity(calibration, found=fit_familiarity(known, held_out=held_out))
     card = files.card
     parts = BundleParts(
         model=files.model,
@@ -47,10 +58,21 @@ def recalibrate(bundle: Path, *, output: Path, plan: RecalibrationPlan) -> Calib
         weights=card.weights,
         probe=files.probe,
         calibration=calibration,
-        text=CardText.model_validate({name: getattr(card, name) for name in CardText.model_fields}),
+        text=_text(card, plan=plan),
     )
     write_folder(output, parts=parts)
     return calibration
+
+
+def _text(card: Card, *, plan: RecalibrationPlan) -> CardText:
+    """The card's own words, or the maker's new ones; hashes of training data stay."""
+    kept = {name: getattr(card, name) for name in CardText.model_fields}
+    if plan.card is None:
+        return CardText.model_validate(kept)
+    words = parse_config(CardWords, read_toml(plan.card), where=plan.card)
+    said = {name: getattr(words, name) for name in words.model_fields_set}
+    said["data"] = words.data.model_copy(update={"hashes": card.data.hashes})
+    return CardText.model_validate(kept | said)
 
 
 def with_rejection(calibration: Calibration, *, rejection: Rejection) -> Calibration:

@@ -13,6 +13,7 @@ from jaxtyping import Float32, Int64
 
 from supcam.core.crop import Square, network_input, region_from_crop
 from supcam.core.image import read_grey, to_stain
+from supcam.core.look import Look, look_of
 from supcam.core.reading import JointReading
 from supcam.core.types import Box, ClusterType, Decision, ImageError, Prediction, Sample, Stain
 from supcam.measure.report import Unread
@@ -35,12 +36,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """One sample with what the network said about it: prediction and raw logits of one row."""
+    """One sample with what the network said about it: prediction, raw logits, and how it looks."""
 
     sample: Sample
     prediction: Prediction
     type_logits: np.ndarray
     count_logits: np.ndarray | None
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,14 +77,17 @@ def predict(batch: Sequence[Prepared], *, model: Model, read: Reading) -> Iterat
     """What the network says about each of ``batch``, in order; ``read`` is ``model``'s way to read them."""
     if not batch:
         return
-    outputs = model.logits(np.stack([item.square for item in batch])[:, None])
+    squares = [item.square for item in batch]
+    outputs = model.logits(np.stack(squares)[:, None])
+    predictions = model.reviewed(read(outputs), squares=squares)
     has_count = model.card.heads_trained.count
-    for row, (item, prediction) in enumerate(zip(batch, read(outputs), strict=True)):
+    for row, (item, prediction) in enumerate(zip(batch, predictions, strict=True)):
         yield Scored(
             sample=item.sample,
             prediction=prediction,
             type_logits=outputs.type_logits[row],
             count_logits=outputs.count_logits[row] if has_count else None,
+            look=look_of(item.square),
         )
 
 

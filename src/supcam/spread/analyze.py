@@ -16,6 +16,7 @@ from supcam.core.reading import read_numbers
 from supcam.core.types import Box, ImageError, Region
 from supcam.pack.bundle import Model, load_model
 from supcam.pack.folder import Outputs
+from supcam.pack.terms import PriorLike
 from supcam.spread.areas import single_area, with_area
 from supcam.spread.finding import WRITE_PX, Found, find_ground, find_objects
 from supcam.spread.objects import CROP_RIM_PX, UNFITTED_THRESHOLD, Chances, Judge, SpreadObject, seen_of
@@ -34,15 +35,25 @@ class _Judged:
     sharpness: float | None
 
 
-def analyze(image: ImageLike, *, model: Model | None = None, config: ImageConfig | None = None) -> Analysis:
+def analyze(
+    image: ImageLike,
+    *,
+    model: Model | None = None,
+    config: ImageConfig | None = None,
+    prior: PriorLike | None = None,
+    max_error: float | None = None,
+) -> Analysis:
     """The objects of a whole metaphase picture, each with type, number, confidence and decision.
 
     ``image`` is a path, or an array for ``grey_from_array``. ``model`` is the one that the package carries,
-    unless given; ``config`` holds limits and polarity for the reader. Every object is listed, those that are
+    unless given; ``config`` holds limits and polarity for the reader. ``prior`` and ``max_error`` are the
+    user's terms, as in ``Model.under``. Every object is listed, those that are
     no chromosome with the reason. Raises ``ImageError`` for a picture that cannot be read or shows nothing
     stained.
     """
     reader = model or _default_model()
+    if prior is not None or max_error is not None:
+        reader = reader.under(prior=prior, max_error=max_error)
     with open_picture(image, config=config or reader.image) as picture:
         try:
             return _analyze(picture, model=reader, name=_name(image))
@@ -128,6 +139,7 @@ def _judge_area(found: Sequence[Found], *, picture: OpenPicture, judge: Judge, m
     squares = np.stack([network_input(region, config=model.card.crop) for _, region in asked])
     outputs = model.logits(squares[:, None])
     predictions = model.read_crops(outputs)  # what is rejected, and why, is the judge's to say
+    predictions = model.measured(predictions, squares=list(squares))
     chances = number_chances(outputs, counts=[p.n_chromosomes for p in predictions], model=model)
     for n, ((each, region), prediction) in enumerate(zip(asked, predictions, strict=True)):
         item = judge.judged(each, prediction=prediction, chances=chances[n])

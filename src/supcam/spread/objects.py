@@ -60,6 +60,7 @@ class Reason(StrEnum):
     NEARLY_REJECTED = "it may be no chromosome"
     NEARLY_KEPT = "rejected, but it may be a chromosome"
     UNSURE_TYPE = "the type is not sure"
+    UNFAMILIAR = "it looks unlike the chromosomes that the model knows"
     CUT = "cut by the border of the picture"
     UNSURE_NUMBER = "the number of chromosomes is not sure"
     MOST = "more chromosomes than the model can count"
@@ -205,6 +206,7 @@ class Judge:
         doubts = {
             Reason.UNSURE_TYPE: prediction.decision is Decision.REVIEW,
             Reason.NEARLY_REJECTED: chance is not None and self._is_near(chance),
+            Reason.UNFAMILIAR: (prediction.unfamiliarity or 0.0) > 1,
             Reason.CUT: found.is_cut,
         }
         return tuple(reason for reason, holds in doubts.items() if holds)

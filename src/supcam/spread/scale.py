@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import cv2
 from supcam.core.config import ImageConfig
 from supcam.core.types import ImageError, SupcamError
 from supcam.pack.bundle import Model, load_model
+from supcam.pack.terms import Terms
 from supcam.spread.outputs import Task, process
 
 _AHEAD = 2
@@ -39,11 +40,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """How many processes work, with which model folder and which reader."""
+    """How many processes work, with which model folder, which reader, and on which terms."""
 
     n_processes: int
     model: Path | None
     image: ImageConfig
+    terms: Terms = field(default_factory=Terms)
 
 
 def run_all(tasks: Sequence[Task], *, crew: Crew) -> Iterator[Outcome]:
@@ -54,7 +56,7 @@ def run_all(tasks: Sequence[Task], *, crew: Crew) -> Iterator[Outcome]:
     picture along: those at work with it are tried again, each alone.
     """
     if crew.n_processes == 1 or len(tasks) <= _FEW:
-        yield from (_outcome(task, model=_model(crew.model, crew.image)) for task in tasks)
+        yield from (_outcome(task, model=_model(crew.model, crew.image, crew.terms)) for task in tasks)
         return
     waiting = list(reversed(tasks))
     while waiting:
@@ -107,12 +109,12 @@ def _begin() -> None:
 
 
 def _at_work(task: Task, *, crew: Crew) -> Outcome:
-    return _outcome(task, model=_model(crew.model, crew.image))
+    return _outcome(task, model=_model(crew.model, crew.image, crew.terms))
 
 
 @lru_cache(maxsize=1)
-def _model(path: Path | None, image: ImageConfig) -> Model:
-    return load_model(path, threads=1, image=image)
+def _model(path: Path | None, image: ImageConfig, terms: Terms) -> Model:
+    return load_model(path, threads=1, image=image, terms=terms)
 
 
 def _outcome(task: Task, *, model: Model) -> Outcome:

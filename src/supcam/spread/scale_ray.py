@@ -24,7 +24,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 import supcam
 from supcam.core.config import ImageConfig
 from supcam.core.types import ImageError, SupcamError
-from supcam.pack.bundle import Model, load_model, usable_cores
+from supcam.pack.bundle import Model, load_model
+from supcam.pack.session import usable_cores
+from supcam.pack.terms import Terms
 from supcam.spread.analyze import analyze
 from supcam.spread.outputs import make_record
 from supcam.spread.parts import Entry, Part, read_part, write_part
@@ -59,12 +61,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every worker must know. ``about`` is written into every part; ``version`` is the program's."""
+    """What every worker must know.
+
+    ``about`` is written into every part, ``version`` is the program's, ``terms`` are the user's.
+    """
 
     output: str
     image: ImageConfig
     about: str
     version: str
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +329,7 @@ def _unpacked(files: Mapping[str, bytes], *, job: Job) -> Model:
     with TemporaryDirectory(prefix="supcam-") as folder:
         for name, content in files.items():
             Path(folder, name).write_bytes(content)
-        return load_model(folder, threads=1, image=job.image)
+        return load_model(folder, threads=1, image=job.image, terms=job.terms)
 
 
 def _unable(error: RayError) -> SupcamError:

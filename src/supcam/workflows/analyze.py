@@ -6,20 +6,22 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import supcam
 from supcam.core.config import ImageConfig
 from supcam.core.types import SupcamError
 from supcam.data.files import Unreadable
-from supcam.pack.bundle import Model, load_model, usable_cores
+from supcam.pack.bundle import Model, load_model
+from supcam.pack.session import usable_cores
+from supcam.pack.terms import Terms
 from supcam.spread.outputs import REPORT, Task
 from supcam.spread.scale import Crew, run_all
 from supcam.workflows.analysis_tables import ERRORS, read_record, write_tables
 from supcam.workflows.classify import Listener
 from supcam.workflows.inputs import Inputs, find_inputs
-from supcam.workflows.naming import name_pictures
+from supcam.workflows.naming import Names, name_pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,8 @@ class AnalyzePlan:
     ``cases`` names the case of a picture: ``parent``, ``stem``, ``path``, a regular expression with one
     group, or a CSV with the columns ``image`` and ``case``; blank: every picture is a case of its own.
     ``crops`` also cuts out the objects. ``expected`` is a number of chromosomes from which others are
-    highlighted. ``pseudonymise`` keeps the names of pictures and cases out of all outputs. ``processes=None``
-    stands for as many as there are cores.
+    highlighted. ``terms`` are what the user asks of the answers. ``pseudonymise`` keeps the names of pictures
+    and cases out of all outputs. ``processes=None`` stands for as many as there are cores.
     """
 
     named: tuple[str, ...]
@@ -42,11 +44,15 @@ class AnalyzePlan:
     expected: int | None = None
     pseudonymise: bool = False
     processes: int | None = None
+    terms: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What came of a run, whichever engine made it; ``n_before`` pictures are told as an earlier run's."""
+    """What came of a run, whichever engine made it; ``n_before`` pictures are told as an earlier run's.
+
+    ``promise`` is what accepting means under the user's terms; blank without any.
+    """
 
     n_pictures: int
     n_chromosomes: int
@@ -54,6 +60,7 @@ class Summary:
     failures: tuple[Unreadable, ...]
     model_name: str
     n_before: int = 0
+    promise: str = ""
 
     def told_with(self, place: object, *, errors: object) -> str:
         """The whole run in one line: results are at ``place``, failures in the file ``errors``."""
@@ -89,22 +96,10 @@ def analyze(plan: AnalyzePlan, *, listener: Listener | None = None) -> AnalyzeSu
     listener = listener or Listener()
     inputs = _inputs(plan)
     names = name_pictures(inputs.names, cases=plan.cases, pseudonymise=plan.pseudonymise)
-    model = load_model(plan.model, threads=1, image=plan.image)
+    model = load_model(plan.model, threads=1, image=plan.image, terms=plan.terms)
     settings = settings_of(plan.image, model=model)
     _make_folder(plan.output)
-    tasks = [
-        Task(
-            path=Path(name),
-            name=names.shown[name],
-            stem=names.stems[name],
-            case=names.cases[name],
-            output=plan.output,
-            settings=settings,
-            crops=plan.crops,
-            expected=plan.expected,
-        )
-        for name in inputs.names
-    ]
+    tasks = [_task(name, names=names, plan=plan, settings=settings) for name in inputs.names]
     failures = [*inputs.unusable]
     listener.started(len(tasks))
     for item in failures:
@@ -125,6 +120,20 @@ def analyze(plan: AnalyzePlan, *, listener: Listener | None = None) -> AnalyzeSu
         failures=tuple(failures),
         model_name=f"{model.card.name} {model.card.version}",
         output=plan.output,
+        promise=model.promise.told() if plan.terms != Terms() else "",
+    )
+
+
+def _task(path: str, *, names: Names, plan: AnalyzePlan, settings: str) -> Task:
+    return Task(
+        path=Path(path),
+        name=names.shown[path],
+        stem=names.stems[path],
+        case=names.cases[path],
+        output=plan.output,
+        settings=settings,
+        crops=plan.crops,
+        expected=plan.expected,
     )
 
 
@@ -148,6 +157,7 @@ def _run(tasks: Sequence[Task], *, plan: AnalyzePlan, listener: Listener) -> lis
         n_processes=min(plan.processes or usable_cores(), max(1, len(tasks))),
         model=plan.model,
         image=plan.image,
+        terms=plan.terms,
     )
     failed: dict[str, Unreadable] = {}
     for outcome in run_all(tasks, crew=crew):
@@ -172,6 +182,8 @@ def settings_of(image: ImageConfig, *, model: Model) -> str:
         "model": model.card.seal,
         "image": image.model_dump(mode="json"),
     }
+    if model.terms != Terms():
+        words["terms"] = asdict(model.terms)
     return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
 
 

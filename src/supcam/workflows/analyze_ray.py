@@ -12,6 +12,7 @@ import supcam
 from supcam.core.types import ConfigError, SupcamError
 from supcam.data.files import Unreadable
 from supcam.pack.bundle import DEFAULT_MODEL, Model, load_model
+from supcam.pack.terms import Terms
 from supcam.spread.parts import (
     CASES,
     ERRORS,
@@ -100,6 +101,7 @@ def analyze_on_ray(plan: RayPlan, *, listener: Listener | None = None) -> RaySum
         failures=(*run.inputs.unusable, *failed.values()),
         model_name=f"{run.model.card.name} {run.model.card.version}",
         output=plan.output,
+        promise=run.model.promise.told() if plan.work.terms != Terms() else "",
     )
 
 
@@ -110,13 +112,15 @@ def _prepare(plan: RayPlan) -> _Run:
     folder = open_folder(plan.output)
     inputs = find_far_inputs(work.named, output=folder)
     names = name_pictures(tuple(inputs.places), cases=work.cases, pseudonymise=work.pseudonymise)
-    model = load_model(work.model, threads=1, image=work.image)
-    about = {
+    model = load_model(work.model, threads=1, image=work.image, terms=work.terms)
+    about: dict[str, object] = {
         "supcam": supcam.__version__,
         "model": f"{model.card.name} {model.card.version}",
         "model_seal": model.card.seal,
         "image": work.image.model_dump(mode="json"),
     }
+    if work.terms != Terms():
+        about["promise"] = model.promise.to_json()
     return _Run(
         plan=plan,
         inputs=inputs,
@@ -157,7 +161,13 @@ def _analyze(todo: Sequence[Wanted], *, run: _Run, listener: Listener) -> dict[s
     if not todo:
         return {}
     plan = run.plan
-    job = Job(run.folder.url, image=plan.work.image, about=run.about, version=supcam.__version__)
+    job = Job(
+        run.folder.url,
+        image=plan.work.image,
+        about=run.about,
+        version=supcam.__version__,
+        terms=plan.work.terms,
+    )
     own = {each.image: each.name for each in todo}
     failed: dict[str, Unreadable] = {}
     model = plan.work.model or DEFAULT_MODEL

@@ -15,9 +15,18 @@ import cv2
 from supcam.core.config import ImageConfig
 from supcam.core.types import SupcamError
 from supcam.data.files import Unreadable
-from supcam.pack.bundle import Model, ReadCrop, load_model, usable_cores
+from supcam.pack.bundle import Model, ReadCrop, load_model
+from supcam.pack.session import usable_cores
+from supcam.pack.terms import Terms
 from supcam.workflows.inputs import Inputs, find_inputs, identity
-from supcam.workflows.tables import COLUMNS, ERROR_COLUMNS, CsvTable, JsonReport, prediction_row
+from supcam.workflows.tables import (
+    COLUMNS,
+    DETAIL_COLUMNS,
+    ERROR_COLUMNS,
+    CsvTable,
+    JsonReport,
+    prediction_row,
+)
 from supcam.workflows.whole_file import WholeFile
 
 _MOST_READERS = 4
@@ -28,7 +37,8 @@ class ClassifyPlan:
     """What to classify, by which model, and where the answers go.
 
     ``errors=None`` stands for ``<output>.errors.csv`` beside the output, which is there only when something
-    failed; ``threads=None`` for all cores this process may use.
+    failed; ``threads=None`` for all cores this process may use. ``terms`` are the user's,
+    ``details`` asks for more columns.
     """
 
     named: tuple[str, ...]
@@ -39,11 +49,17 @@ class ClassifyPlan:
     image: ImageConfig = field(default_factory=ImageConfig)
     batch_size: int = 32
     threads: int | None = None
+    terms: Terms = field(default_factory=Terms)
+    details: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifySummary:
-    """What came of it. ``errors`` is where failures are listed, ``None`` when there is no such file."""
+    """What came of it.
+
+    ``errors`` is where failures are listed, ``None`` when there is no such file. ``promise`` says in one line
+    what accepting means under the user's terms; blank when there were none.
+    """
 
     n_classified: int
     failures: tuple[Unreadable, ...]
@@ -51,6 +67,7 @@ class ClassifySummary:
     model_name: str
     output: Path
     errors: Path | None
+    promise: str = ""
 
     def told(self) -> str:
         """The whole run in one line."""
@@ -83,6 +100,7 @@ class _Run:
     listener: Listener
     table: CsvTable
     report: JsonReport | None
+    details: bool = False
     failures: list[Unreadable] = field(default_factory=list)
     n_classified: int = 0
 
@@ -111,10 +129,11 @@ def classify(plan: ClassifyPlan, *, listener: Listener | None = None) -> Classif
         file = stack.enter_context(WholeFile(plan.output))
         json_file = stack.enter_context(WholeFile(plan.json)) if plan.json else None
         errors_file = stack.enter_context(WholeFile(errors)) if errors else None
-        model = load_model(plan.model, threads=plan.threads, image=plan.image)
+        model = load_model(plan.model, threads=plan.threads, image=plan.image, terms=plan.terms)
         run = _Run(
             listener=listener,
-            table=CsvTable(file, columns=COLUMNS),
+            table=CsvTable(file, columns=COLUMNS + DETAIL_COLUMNS if plan.details else COLUMNS),
+            details=plan.details,
             report=JsonReport(json_file, model=_about(model)) if json_file else None,
         )
         _fill(run, inputs=inputs, model=model, plan=plan)
@@ -127,6 +146,7 @@ def classify(plan: ClassifyPlan, *, listener: Listener | None = None) -> Classif
         model_name=f"{model.card.name} {model.card.version}",
         output=plan.output,
         errors=listed,
+        promise=model.promise.told() if plan.terms != Terms() else "",
     )
 
 
@@ -153,7 +173,7 @@ def _fill(run: _Run, *, inputs: Inputs, model: Model, plan: ClassifyPlan) -> Non
 def _write_batch(run: _Run, *, batch: list[_Prepared], model: Model) -> None:
     predictions = model.predict_squares(item.crop.square for item in batch)
     for item, prediction in zip(batch, predictions, strict=True):
-        run.table.add(prediction_row(item.name, prediction))
+        run.table.add(prediction_row(item.name, prediction, details=run.details))
         if run.report:
             run.report.add(item.name, prediction)
     run.n_classified += len(batch)
@@ -212,7 +232,8 @@ def _prepare(name: str, *, model: Model) -> _Prepared | Unreadable:
 
 def _about(model: Model) -> dict[str, object]:
     card = model.card
-    return {"name": card.name, "version": card.version, "sha256": card.model_sha256}
+    about: dict[str, object] = {"name": card.name, "version": card.version, "sha256": card.model_sha256}
+    return about | ({"promise": model.promise.to_json()} if model.terms != Terms() else {})
 
 
 def _errors_path(plan: ClassifyPlan) -> Path | None:

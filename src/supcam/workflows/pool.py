@@ -12,12 +12,13 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 import supcam
-from supcam.core.types import ManifestError, SupcamError
-from supcam.measure.calibration import CalibrationPlan, calibrate, cross_calibrate
+from supcam.core.types import ClusterType, ManifestError, SupcamError
+from supcam.measure.calibration import CalibrationPlan, calibrate, cross_calibrate, deal_cases
+from supcam.measure.conformal import fit_sets
 from supcam.measure.intervals import N_RESAMPLES
 from supcam.measure.report import Provenance, Report, Unread, make_report
 from supcam.measure.report_folder import REPORT, TABLE, check_report_folder, write_report
-from supcam.measure.table import PredictionTable, pool
+from supcam.measure.table import UNKNOWN, PredictionTable, pool
 from supcam.measure.table_csv import read_table
 from supcam.pack.card import Calibration, to_json
 from supcam.workflows.whole_file import WholeFile
@@ -141,7 +142,11 @@ def _calibrated(table: PredictionTable, *, plan: PoolPlan) -> tuple[Calibration,
     roles = tuple(sorted({str(fold) for fold in table.folds}))
     fitted = calibrate(table, fitted_on=roles, rng=np.random.default_rng(plan.seed), plan=settings)
     crossed = cross_calibrate(table, rng=np.random.default_rng(plan.seed), plan=settings)
-    return Calibration.model_validate(fitted.to_json()), crossed
+    rng = np.random.default_rng(plan.seed)
+    typed = crossed.take(crossed.true_types != UNKNOWN)
+    groups = deal_cases(typed, n_groups=settings.n_groups, rng=rng)
+    sets = fit_sets(typed.probabilities, true_types=typed.true_types, groups=groups)
+    return Calibration.model_validate(fitted.to_json() | {"type_sets": sets.to_json()}), crossed
 
 
 def _provenance(parts: Sequence[_Part], *, plan: PoolPlan) -> Provenance:
@@ -184,8 +189,20 @@ def _about_calibration(calibration: Calibration) -> str:
     return (
         "Cross-fitted: every case was read with a temperature and accepted by a threshold that were found "
         f"on other cases. The calibration found on all of them has temperature {calibration.temperature:.4f} "
-        f"and accepts from a confidence of {calibration.accept_threshold:.4f} on."
+        f"and accepts from a confidence of {calibration.accept_threshold:.4f} on. {_about_sets(calibration)}"
     )
+
+
+def _about_sets(calibration: Calibration) -> str:
+    sets = calibration.type_sets
+    assert sets is not None
+    by_level = "; ".join(
+        f"asked for {level:.0%}: {covered:.1%} hold the true type, {size:.2f} types in the mean"
+        for level, covered, size in zip(sets.levels, sets.covered, sets.mean_size, strict=True)
+    )
+    few = [kind.label for kind in ClusterType if sets.pooled[kind]]
+    how = f"pooled over all types for {', '.join(few)}, which have too few pictures" if few else "by type"
+    return f"Sets of types (conformal, thresholds {how}), on other cases: {by_level}."
 
 
 def _write(calibration: Calibration, *, path: Path) -> None:

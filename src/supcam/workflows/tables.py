@@ -19,6 +19,8 @@ COLUMNS = (
     "decision",
 )
 """The columns of ``predictions.csv``, in their order."""
+DETAIL_COLUMNS = ("type_set", "unfamiliarity")
+"""What follows them where details are asked for."""
 ERROR_COLUMNS = ("path", "error")
 
 
@@ -60,7 +62,9 @@ class JsonReport:
         """One more prediction."""
         values = prediction_values(name, prediction)
         values["chromosome_probability"] = prediction.chromosome_probability
-        self.file.write(("," if self._n_rows else "") + "\n" + json.dumps(values))
+        values["unfamiliarity"] = _rounded(prediction.unfamiliarity)
+        kinds = None if prediction.type_set is None else [kind.label for kind in prediction.type_set]
+        self.file.write(("," if self._n_rows else "") + "\n" + json.dumps(values | {"type_set": kinds}))
         self._n_rows += 1
 
     def finish(self, failures: list[Unreadable]) -> None:
@@ -69,9 +73,15 @@ class JsonReport:
         self.file.write(f'\n],\n"errors": {json.dumps(errors, indent=0)}}}\n')
 
 
-def prediction_row(name: str, prediction: Prediction) -> tuple[object, ...]:
-    """The values of ``COLUMNS``, probabilities written with six decimals."""
+def prediction_row(name: str, prediction: Prediction, *, details: bool = False) -> tuple[object, ...]:
+    """The values of ``COLUMNS``, and with ``details`` those of ``DETAIL_COLUMNS``; six decimals.
+
+    Types of a set are joined by a plus; what the model cannot say is blank.
+    """
     values = prediction_values(name, prediction)
+    if details:
+        values["type_set"] = "+".join(kind.label for kind in prediction.type_set or ())
+        values["unfamiliarity"] = _rounded(prediction.unfamiliarity)
     return tuple(f"{value:.6f}" if isinstance(value, float) else value for value in values.values())
 
 
@@ -86,3 +96,7 @@ def prediction_values(name: str, prediction: Prediction) -> dict[str, str | floa
         "n_chromosomes": prediction.n_chromosomes,
         "decision": prediction.decision.value,
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
