@@ -172,6 +172,11 @@ def to_json(values: Mapping[str, object]) -> bytes:
     return (json.dumps(values, indent=2, ensure_ascii=True) + "\n").encode()
 
 
+def compact_json(values: Mapping[str, object]) -> bytes:
+    """``values`` as JSON text without a space, for long tables."""
+    return (json.dumps(values, separators=(",", ":")) + "\n").encode()
+
+
 def check_version(found: object, *, where: str) -> None:
     """Nothing, when this program reads that format. Raises ``BundleError`` for another major version."""
     major = FORMAT_VERSION.partition(".")[0]

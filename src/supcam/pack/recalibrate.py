@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from supcam.core.types import SupcamError
 from supcam.measure.rejection import Chances, Rejection, fit_rejection
-from supcam.pack.card import Calibration, CardText
-from supcam.pack.folder import BundleParts, read_calibration, read_folder, write_folder
+from supcam.pack.card import Calibration
+from supcam.pack.folder import parts_of, read_calibration, read_folder, write_folder
 from supcam.pack.metaphases import CHANCES_COLUMNS, CHANCES_TABLE
 
 
@@ -40,15 +40,7 @@ def recalibrate(bundle: Path, *, output: Path, plan: RecalibrationPlan) -> Calib
     if plan.metaphases:
         rejection = fit_rejection(read_chances(plan.metaphases), keep=plan.keep)
         calibration = with_rejection(calibration, rejection=rejection)
-    card = files.card
-    parts = BundleParts(
-        model=files.model,
-        opset=card.opset,
-        weights=card.weights,
-        probe=files.probe,
-        calibration=calibration,
-        text=CardText.model_validate({name: getattr(card, name) for name in CardText.model_fields}),
-    )
+    parts = replace(parts_of(files), calibration=calibration)
     write_folder(output, parts=parts)
     return calibration
 
