@@ -35,6 +35,7 @@ from supcam.learn.stages import Stages, read_stages
 SOURCE = "adapted"
 """What the new laboratory is called among sources."""
 _LEAST_SINGLES = 12
+_LEAST_GROUPS = 3
 _RESAMPLES = 2000
 _TURNS = ((0, False), (1, False), (2, True), (3, True))
 """Quarter turns, mirrored or not, under which a reading ought to stay what it is."""
@@ -289,8 +290,12 @@ class _Judge:
         return read_jointly(answers.type_logits, answers.count_logits)
 
     def _change(self, name: str, *, before: Right, after: Right, groups: np.ndarray) -> Change:
-        """The figure with the interval of its difference, resampled by group, in pairs."""
+        """The figure with the interval of its difference, resampled by group, in pairs.
+
+        Where there are too few groups to resample, single samples are: that interval is too narrow.
+        """
         gain = after.astype(float) - before.astype(float)
+        groups = groups if len(np.unique(groups)) >= _LEAST_GROUPS else np.arange(len(gain))
         names = np.unique(groups)
         sums = np.array([gain[groups == each].sum() for each in names])
         sizes = np.array([(groups == each).sum() for each in names], float)

@@ -21,7 +21,7 @@ _LEAST_SPREAD = {"bright_field": 0.1, "background": 0.02, "unevenness": 0.02, "f
 _FLOOR = 0.02
 """A measure that hardly varies among known pictures counts as varying by so much, in its own unit."""
 
-Values = Float64[np.ndarray, " pictures"]
+Values = Float64[np.ndarray, " _"]
 
 
 @dataclass(frozen=True, slots=True)
