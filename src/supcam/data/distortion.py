@@ -124,4 +124,4 @@ def _inside(before: Grey, after: Grey) -> Grey:
 
 
 def _clipped(values: np.ndarray) -> Grey:
-    return np.clip(np.rint(values), 0, _WHITE).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, _WHITE), np.uint8)

@@ -173,9 +173,11 @@ def _tile(one: _Explained, *, cam: Heat | None) -> Picture:
     """A crop as it is, then under its map with a ring at the peak; what was read above them."""
     shown = one.explanation
     plain = _grey(shown)
-    seen = [plain, _ringed(_warm(plain, heat=shown.heat), peak=shown.peak, size=len(shown.square))]
+    near = _near(shown)
+    warm = _warm(plain, heat=shown.heat * near)
+    seen = [plain, _ringed(warm, peak=shown.peak, size=len(shown.square))]
     if cam is not None:
-        seen.append(_warm(plain, heat=cam))
+        seen.append(_warm(plain, heat=cam * near))
     tile = np.hstack(seen)
     words = np.full((_WORDS_PX, tile.shape[1], 3), _WHITE, np.uint8)
     read = shown.prediction
@@ -194,6 +196,12 @@ def _grey(shown: Explanation) -> Picture:
     grey = _WHITE * (1 - np.clip(shown.square / 1.6, 0, 1))
     large = cv2.resize(grey.astype(np.uint8), (_TILE_PX, _TILE_PX), interpolation=cv2.INTER_CUBIC)
     return np.asarray(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def _near(shown: Explanation) -> Heat:
+    """1 on the object, falling to 0 away from it, where the map says nothing."""
+    body = cv2.GaussianBlur(shown.body.astype(np.float32), (0, 0), 6.0)
+    return np.asarray(np.minimum(1, 3 * body), dtype=np.float32)
 
 
 def _warm(plain: Picture, *, heat: Heat) -> Picture:
