@@ -18,6 +18,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ def main() -> None:
     }
     if options.checkpoint:
         for layer in ("layer2", "layer3", "layer4"):
-            ways[f"Grad-CAM, {layer}"] = lambda layer=layer: _cams(first, options.checkpoint, layer=layer)
+            ways[f"Grad-CAM, {layer}"] = partial(_cams, first, options.checkpoint, layer=layer)
     results = {}
     for name, way in ways.items():
         results[name] = scores(cases, way())

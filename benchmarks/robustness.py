@@ -80,7 +80,7 @@ class Reader:
 
 
 def _types(reading: JointReading) -> np.ndarray:
-    return np.asarray(reading.type_probabilities).argmax(1)
+    return np.asarray(np.asarray(reading.type_probabilities).argmax(1))
 
 
 def squares(
@@ -90,7 +90,7 @@ def squares(
     seen, rows = [], []
     for row, sample in enumerate(samples):
         pixels = np.rint(read_grey(sample.path, config=model.image).pixels).astype(np.uint8)
-        worse = distortion.change(pixels, strength, np.random.default_rng([SEED, row]))
+        worse = distortion.change(pixels, strength, rng=np.random.default_rng([SEED, row]))
         try:
             seen.append(model.read_crop(worse).square)
         except ImageError:
@@ -191,7 +191,7 @@ def main() -> None:
     as_it_is = measured(readers, samples=samples, distortion=first, strength=first.strengths[0])
     results: dict[str, Any] = {}
     for name, each in DISTORTIONS.items():
-        points = [{"strength": each.strengths[0], "readers": as_it_is}]
+        points: list[dict[str, Any]] = [{"strength": each.strengths[0], "readers": as_it_is}]
         for strength in each.strengths[1:]:
             found = measured(readers, samples=samples, distortion=each, strength=strength)
             points.append({"strength": strength, "readers": found})

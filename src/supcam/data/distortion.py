@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -11,9 +12,15 @@ from jaxtyping import UInt8
 
 Grey = UInt8[np.ndarray, "_ _"]
 """The axes are not named: a change may make another size."""
-Change = Callable[[Grey, float, np.random.Generator], Grey]
-
 _WHITE = 255
+
+
+class Change(Protocol):
+    """A crop and a strength -> the changed crop; what is drawn comes from ``rng``."""
+
+    def __call__(self, grey: Grey, strength: float, /, *, rng: np.random.Generator) -> Grey:
+        """The changed crop."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +37,24 @@ class Distortion:
     change: Change
 
 
-def blurred(grey: Grey, sigma_px: float, _rng: np.random.Generator) -> Grey:
+def blurred(grey: Grey, sigma_px: float, *, rng: np.random.Generator) -> Grey:  # noqa: ARG001
     """``grey`` out of focus: a Gaussian of that deviation; what was cut away white stays white."""
     if sigma_px == 0:
         return grey
     return _inside(grey, cv2.GaussianBlur(grey, (0, 0), sigma_px))
 
 
-def noisy(grey: Grey, deviation: float, rng: np.random.Generator) -> Grey:
+def noisy(grey: Grey, deviation: float, *, rng: np.random.Generator) -> Grey:
     """``grey`` with a camera's noise, in grey levels of 255; what was cut away white stays white."""
     return _inside(grey, _clipped(grey + rng.normal(0, deviation, grey.shape)))
 
 
-def of_contrast(grey: Grey, factor: float, _rng: np.random.Generator) -> Grey:
+def of_contrast(grey: Grey, factor: float, *, rng: np.random.Generator) -> Grey:  # noqa: ARG001
     """``grey`` with that factor on its distance from white: below 1 a faint stain, above 1 a harsh one."""
     return _clipped(_WHITE - factor * (_WHITE - grey.astype(np.float64)))
 
 
-def as_jpeg(grey: Grey, quality: float, _rng: np.random.Generator) -> Grey:
+def as_jpeg(grey: Grey, quality: float, *, rng: np.random.Generator) -> Grey:  # noqa: ARG001
     """``grey`` after it was kept as JPEG of that quality; above 100 it was not."""
     if quality > 100:
         return grey
@@ -56,7 +63,7 @@ def as_jpeg(grey: Grey, quality: float, _rng: np.random.Generator) -> Grey:
     return np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
-def scaled(grey: Grey, factor: float, _rng: np.random.Generator) -> Grey:
+def scaled(grey: Grey, factor: float, *, rng: np.random.Generator) -> Grey:  # noqa: ARG001
     """``grey`` as a camera with that many times the pixels along a side would have taken it."""
     if factor == 1:
         return grey
@@ -64,7 +71,7 @@ def scaled(grey: Grey, factor: float, _rng: np.random.Generator) -> Grey:
     return np.asarray(cv2.resize(grey, None, fx=factor, fy=factor, interpolation=way), np.uint8)
 
 
-def turned(grey: Grey, degrees: float, _rng: np.random.Generator) -> Grey:
+def turned(grey: Grey, degrees: float, *, rng: np.random.Generator) -> Grey:  # noqa: ARG001
     """``grey`` turned about its centre on a white sheet that is large enough for all of it."""
     if degrees == 0:
         return grey
@@ -78,12 +85,12 @@ def turned(grey: Grey, degrees: float, _rng: np.random.Generator) -> Grey:
     return np.asarray(sheet, np.uint8)
 
 
-def inverted(grey: Grey, share: float, _rng: np.random.Generator) -> Grey:
+def inverted(grey: Grey, share: float, *, rng: np.random.Generator) -> Grey:  # noqa: ARG001
     """``grey`` bright on black where ``share`` is 1, as fluorescence shows it; unchanged where it is 0."""
     return np.asarray(_WHITE - grey, np.uint8) if share else grey
 
 
-def cropped(grey: Grey, share: float, rng: np.random.Generator) -> Grey:
+def cropped(grey: Grey, share: float, *, rng: np.random.Generator) -> Grey:
     """``grey`` without that share of its object's length or width, lost on one of the four sides."""
     if share == 0:
         return grey
