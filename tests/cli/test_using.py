@@ -327,7 +327,7 @@ def test_a_tampered_model_is_exit_code_2(room: Path, bundle: Path, tmp_path: Pat
 
 COMMANDS = (
     "analyze", "classify", "harvest", "compose", "train", "pretrain", "finetune", "export", "evaluate",
-    "pool", "recalibrate", "promise", "version",
+    "pool", "recalibrate", "promise", "explain", "monitor", "reference", "adapt", "version",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,16 @@ from tests.tiny_bundle import tiny_model, tiny_parts, write_tiny
 from supcam.core.types import BundleError
 from supcam.pack.card import seal_of, to_json
 from supcam.pack.folder import MOST_BYTES, OUTPUT_NAMES, read_folder, read_probe, write_folder, write_probe
+from supcam.pack.reference import KnownPicture, Reference
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
+    """A bundle with everything that one may hold."""
     output = tmp_path / "bundle"
-    write_tiny(output)
+    pictures = tuple(KnownPicture(case=n, values={"width_px": 9.5 + n}) for n in range(2))
+    known = Reference(embedding_mean=(0.5,), embedding_spread=(1.5,), pictures=pictures)
+    write_folder(output, parts=replace(tiny_parts(tiny_model()), reference=known))
     return output
 
 
@@ -47,7 +52,7 @@ def test_a_bundle_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         assert np.array_equal(getattr(files.probe.expected, name), getattr(parts.probe.expected, name))
 
 
-def test_a_bundle_holds_four_files_that_others_may_read(bundle: Path) -> None:
+def test_a_bundle_holds_its_files_that_others_may_read(bundle: Path) -> None:
     assert {path.name for path in bundle.iterdir()} == set(MOST_BYTES)
     assert bundle.stat().st_mode & 0o777 == 0o755
     assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]

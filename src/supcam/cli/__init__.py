@@ -11,6 +11,9 @@ Types: instance (one chromosome), touching, overlapping, touching_overlapping.
 \b
 Whole metaphases    supcam analyze slides/ --output results
 Crops of clusters   supcam classify crops/ --output predictions.csv
+Where it looked     supcam explain crops/ --output explained
+Another laboratory  supcam monitor slides/ --output drift
+Adapt to it         supcam adapt slides/ --weights runs/first/checkpoints/last.ckpt --output adapted
 Score a model       supcam evaluate MODEL labels.csv --role report --output scores
 Pool several folds  supcam pool scores/fold1 scores/fold2 --output scores/pooled
 Harvest crops       supcam harvest slides/annotations --output harvested
@@ -53,6 +56,7 @@ def main() -> None:
 for _command in (
     using.analyze,
     using.classify,
+    using.explain,
     making.harvest,
     making.compose,
     making.synth,
@@ -63,6 +67,9 @@ for _command in (
     measuring.evaluate,
     measuring.pool,
     measuring.recalibrate,
+    measuring.monitor,
+    measuring.reference,
+    training.adapt,
     serving.serve,
     serving.purge,
     using.promise,

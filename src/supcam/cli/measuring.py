@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from supcam.cli import options
-from supcam.workflows.terminal import plain_errors, say
+from supcam.workflows.terminal import SOME_FAILED, plain_errors, say, watched
 
 
 def evaluate(
@@ -169,3 +169,90 @@ def pool(
         )
         done = pool_evaluations(plan)
         say(f"{done.told()}; report in {output}")
+
+
+def monitor(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH", help="Metaphases (files, folders), or a folder of supcam analyze."),
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="New folder; never overwritten.")],
+    model: options.ModelOption = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="JSON of supcam reference [default: the model's own]")
+    ] = None,
+    polarity: options.PolarityOption = options.PolarityChoice.AUTO,
+    page: options.PageOption = 0,
+    max_megapixels: options.MegapixelsOption = 400.0,
+) -> None:
+    """What differs between a laboratory's pictures and those that the model is known on.
+
+    \b
+    supcam monitor slides/ --output drift
+
+    Width of the chromosomes, stain, sharpness, polarity, background, types, confidence and embeddings are
+    compared with the model's reference; what differs by more than chance and by one known deviation is told
+    in words (drift.txt, drift.json, drift.html). An analysed folder has neither background nor embeddings.
+    """
+    with plain_errors():
+        from supcam.workflows.monitor import MonitorPlan
+        from supcam.workflows.monitor import monitor as run
+
+        plan = MonitorPlan(
+            named=tuple(paths),
+            output=output,
+            model=model,
+            reference=reference,
+            image=options.image_config(polarity=polarity, page=page, max_megapixels=max_megapixels),
+        )
+        with watched() as listener:
+            done = run(plan, listener=listener)
+        for line in done.drift.lines():
+            typer.echo(line)
+        say(f"page in {output / 'drift.html'}")
+        if done.failures:
+            raise typer.Exit(SOME_FAILED)
+
+
+def reference(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Model folder.")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH", help="Metaphases of known laboratories.")
+    ] = None,
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="New model folder; never overwritten.")],
+    cases: options.CasesOption = "",
+    source: Annotated[
+        list[str] | None, typer.Option(help="Where the pictures come from; repeatable.")
+    ] = None,
+    role: Annotated[str, typer.Option(help="Role that their cases play.")] = "unstated",
+    measured: Annotated[
+        Path | None, typer.Option(help="JSON of an earlier --table, in place of pictures.")
+    ] = None,
+    table: Annotated[Path | None, typer.Option(help="Keep the reference as a JSON of its own, too.")] = None,
+) -> None:
+    """The same model with a reference, which supcam monitor compares pictures with.
+
+    \b
+    supcam reference my-model slides/ --cases parent --role train --output my-model-2
+
+    Kept are a few numbers for each picture, numbered by case, and the mean of the embeddings: no picture and
+    no name. The network is copied byte for byte.
+    """
+    with plain_errors():
+        from supcam.workflows.monitor import ReferencePlan, make_reference
+
+        plan = ReferencePlan(
+            bundle=bundle,
+            output=output,
+            named=tuple(paths or ()),
+            cases=cases,
+            sources=tuple(source or ()),
+            role=role,
+            measured=measured,
+            table=table,
+        )
+        with watched() as listener:
+            make_reference(plan, listener=listener)
+        say(f"model with its reference in {output}")

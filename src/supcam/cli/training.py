@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from supcam.cli import options
-from supcam.workflows.terminal import SOME_FAILED, plain_errors, say
+from supcam.workflows.terminal import SOME_FAILED, plain_errors, say, watched
 
 
 def train(config: options.RecipeArgument, *, output: options.RunOption) -> None:
@@ -87,6 +87,57 @@ def finetune(
 
         result = run(config, output=output, start=start, progress=sys.stderr.isatty())
         say(f"{result.steps} steps; checkpoint {result.checkpoint}")
+
+
+def adapt(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH", help="Unlabelled metaphases: files, folders (with all below)."),
+    ],
+    *,
+    weights: Annotated[
+        Path, typer.Option(metavar="CHECKPOINT", help="Of supcam train or finetune, or its run folder.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="New folder; never overwritten.")],
+    crops: Annotated[bool, typer.Option("--crops", help="The pictures are crops, one object each.")] = False,
+    cases: options.CasesOption = "",
+    labels: Annotated[
+        Path | None, typer.Option(help="Manifest of labelled crops, which decides whether it helped.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="TOML", help="Confidence, held_out, pictures, learning_rate ...")
+    ] = None,
+) -> None:
+    """A network adapted to unlabelled pictures of another laboratory, and whether that helped.
+
+    Needs: pip install "supcam[train]".
+
+    \b
+    supcam adapt slides/ --weights runs/first/checkpoints/last.ckpt --cases parent --output adapted
+
+    Objects that the network is sure are single chromosomes are composed to clusters, and step 2 goes on for a
+    short while. Some cases are held out; on them, or on --labels, old and new network are compared. The
+    answer is in adaptation.txt and adaptation.json. When it did not help, that is said: keep the old model.
+    """
+    with plain_errors():
+        from supcam.workflows.adapt import AdaptPlan
+        from supcam.workflows.adapt import adapt as run
+
+        plan = AdaptPlan(
+            named=tuple(paths),
+            weights=weights,
+            output=output,
+            crops=crops,
+            cases=cases,
+            labels=labels,
+            config=config,
+        )
+        with watched() as listener:
+            done = run(plan, listener=listener)
+        for line in done.lines():
+            typer.echo(line)
+        if done.failures:
+            raise typer.Exit(SOME_FAILED)
 
 
 def chrcluster(

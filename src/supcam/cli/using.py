@@ -179,6 +179,54 @@ def promise(
         typer.echo(dumps(found.to_json(), indent=2) if json else promise_table(found))
 
 
+def explain(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="CROP", help="Crops, folders (with all below), or patterns in quotes."),
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="New folder; never overwritten.")],
+    model: options.ModelOption = None,
+    looks: Annotated[
+        int, typer.Option(min=1, max=8, help="Shifted looks along each side of a cell; squared in all.")
+    ] = 2,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help='Also Grad-CAM of this checkpoint. Needs: pip install "supcam[explain]".'),
+    ] = None,
+    layer: Annotated[str, typer.Option(help="Stage of the checkpoint's backbone.")] = "layer4",
+    polarity: options.PolarityOption = options.PolarityChoice.AUTO,
+    page: options.PageOption = 0,
+    max_megapixels: options.MegapixelsOption = 200.0,
+) -> None:
+    """Where the network saw what it read: maps over crops, with the place that spoke loudest.
+
+    \b
+    supcam explain crops/ --output explained
+
+    The folder gets picture sheets (the crop; the crop with what speaks for its type in orange, a ring at the
+    peak), explanations.csv and explanations.json. Of a cluster the peak is where the network sees a contact;
+    how often it lies on one is measured in docs/explanation.md.
+    """
+    with plain_errors():
+        from supcam.workflows.explain import ExplainPlan, explain_crops
+
+        plan = ExplainPlan(
+            named=tuple(paths),
+            output=output,
+            model=model,
+            image=options.image_config(polarity=polarity, page=page, max_megapixels=max_megapixels),
+            looks=looks,
+            checkpoint=checkpoint,
+            layer=layer,
+        )
+        with watched() as listener:
+            summary = explain_crops(plan, listener=listener)
+        say(summary.told())
+        if summary.failures:
+            raise typer.Exit(SOME_FAILED)
+
+
 def version() -> None:
     """The versions of the program and its model."""
     with plain_errors():

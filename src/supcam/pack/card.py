@@ -231,6 +231,11 @@ def to_json(values: Mapping[str, object]) -> bytes:
     return (_BROKEN_NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n").encode()
 
 
+def compact_json(values: Mapping[str, object]) -> bytes:
+    """``values`` as JSON text without a space, for long tables."""
+    return (json.dumps(values, separators=(",", ":")) + "\n").encode()
+
+
 def check_version(found: object, *, where: str) -> None:
     """Nothing, when this program reads that format. Raises ``BundleError`` for another major version."""
     major = FORMAT_VERSION.partition(".")[0]

@@ -21,15 +21,25 @@ from supcam.pack.card import (
     Card,
     CardText,
     FileSeal,
+    compact_json,
     parse_calibration,
     parse_card,
     seal_of,
     to_json,
 )
 from supcam.pack.onnx_scan import refuse_external_data
+from supcam.pack.reference import Reference, parse_reference
 
 CARD, MODEL, CALIBRATION, PROBE = "card.json", "model.onnx", "calibration.json", "probe.npz"
-MOST_BYTES = {CARD: 4_000_000, MODEL: 1_000_000_000, CALIBRATION: 100_000, PROBE: 16_000_000}
+REFERENCE = "reference.json"
+"""What known pictures are like: a bundle may do without."""
+MOST_BYTES = {
+    CARD: 4_000_000,
+    MODEL: 1_000_000_000,
+    CALIBRATION: 100_000,
+    PROBE: 16_000_000,
+    REFERENCE: 16_000_000,
+}
 """Files larger than this are refused before they are read."""
 _MOST_PROBE_BYTES = 64_000_000
 _REMEDY = "fetch the bundle again"
@@ -75,6 +85,7 @@ class BundleParts:
     probe: Probe
     calibration: Calibration
     text: CardText
+    reference: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +97,7 @@ class BundleFiles:
     calibration: Calibration
     model: bytes
     probe: Probe
+    reference: Reference | None = None
 
 
 def read_folder(folder: Path) -> BundleFiles:
@@ -100,10 +112,10 @@ def read_folder(folder: Path) -> BundleFiles:
         )
     card = read_card(folder)
     sealed = {MODEL, CALIBRATION, PROBE}
-    if set(card.files) != sealed:
+    if set(card.files) - {REFERENCE} != sealed:
         raise BundleError(
             f"the files {sorted(card.files)}",
-            expected=f"{sorted(sealed)}",
+            expected=f"{sorted(sealed)}, and {REFERENCE} where there is one",
             remedy=_REMEDY,
             where=folder / CARD,
         )
@@ -117,7 +129,21 @@ def read_folder(folder: Path) -> BundleFiles:
         calibration=parse_calibration(calibration, where=str(folder / CALIBRATION)),
         model=model,
         probe=read_probe(probe, where=str(folder / PROBE)),
+        reference=_read_reference(folder, card=card),
     )
+
+
+def _read_reference(folder: Path, *, card: Card) -> Reference | None:
+    """The reference that ``card`` lists. Raises ``BundleError``; a file that it does not list is none."""
+    if REFERENCE not in card.files:
+        return None
+    content = _read_sealed(folder / REFERENCE, seal=card.files[REFERENCE])
+    return parse_reference(content, where=str(folder / REFERENCE))
+
+
+def read_reference(path: Path) -> Reference:
+    """The reference in a JSON file of its own. Raises ``BundleError``."""
+    return parse_reference(_read_limited(path, most=MOST_BYTES[REFERENCE]), where=str(path))
 
 
 def read_card(folder: Path) -> Card:
@@ -141,6 +167,8 @@ def write_folder(output: Path, *, parts: BundleParts) -> Card:
         CALIBRATION: to_json(parts.calibration.model_dump(mode="json")),
         PROBE: write_probe(parts.probe),
     }
+    if parts.reference is not None:
+        contents[REFERENCE] = compact_json(parts.reference.model_dump(mode="json"))
     card = sealed_card(parts, contents=contents)
     contents[CARD] = to_json(card.model_dump(mode="json"))
     try:
@@ -182,6 +210,20 @@ def sealed_card(parts: BundleParts, *, contents: dict[str, bytes]) -> Card:
     )
     values = unsealed.model_dump(mode="json", exclude={"seal"})
     return unsealed.model_copy(update={"seal": seal_of(values)})
+
+
+def parts_of(files: BundleFiles) -> BundleParts:
+    """What the bundle ``files`` was made of, to make another with some of it changed."""
+    card = files.card
+    return BundleParts(
+        model=files.model,
+        opset=card.opset,
+        weights=card.weights,
+        probe=files.probe,
+        calibration=files.calibration,
+        text=CardText.model_validate({name: getattr(card, name) for name in CardText.model_fields}),
+        reference=files.reference,
+    )
 
 
 def write_probe(probe: Probe) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from supcam.core.types import SupcamError
 from supcam.measure.familiarity import fit_familiarity
 from supcam.measure.rejection import Chances, Rejection, fit_rejection
 from supcam.pack.card import Calibration, Card, CardText, CardWords
-from supcam.pack.folder import BundleParts, read_calibration, read_folder, write_folder
+from supcam.pack.folder import parts_of, read_calibration, read_folder, write_folder
 from supcam.pack.looks import read_looks, with_familiarity
 from supcam.pack.metaphases import CHANCES_COLUMNS, CHANCES_TABLE
 
@@ -51,15 +51,7 @@ def recalibrate(bundle: Path, *, output: Path, plan: RecalibrationPlan) -> Calib
     if plan.familiar or plan.familiar_limit:
         known, held_out = read_looks(plan.familiar), read_looks(plan.familiar_limit)
         calibration = with_familiarity(calibration, found=fit_familiarity(known, held_out=held_out))
-    card = files.card
-    parts = BundleParts(
-        model=files.model,
-        opset=card.opset,
-        weights=card.weights,
-        probe=files.probe,
-        calibration=calibration,
-        text=_text(card, plan=plan),
-    )
+    parts = replace(parts_of(files), calibration=calibration, text=_text(files.card, plan=plan))
     write_folder(output, parts=parts)
     return calibration
 

@@ -22,6 +22,7 @@ _EXTRAS = {
     "train": "torch torchvision timm lightning torchmetrics onnx onnxscript tensorboard safetensors",
     "measure": "scipy sklearn pandas matplotlib",
     "web": "fastapi starlette uvicorn sqlalchemy alembic multipart jinja2 prometheus_client httpx2 psycopg",
+    "explain": "captum",
     "scale": "ray pyarrow fsspec",
 }
 
