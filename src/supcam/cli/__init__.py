@@ -65,6 +65,7 @@ for _command in (
     measuring.recalibrate,
     serving.serve,
     serving.purge,
+    serving.second_look,
     using.version,
 ):
     app.command()(_command)
