@@ -47,8 +47,11 @@ def test_a_contradicted_decision_comes_first_in_list_page_and_by_parts(
         database.close()
         monkeypatch.setattr(module, "is_available", lambda: False)
         missing = client.get("/api/v1/second-look")
-    worst = min(everything.items, key=lambda item: item.quality)
-    assert worst.object.id == wrong
+    assert [(not item.is_likely_wrong, item.quality) for item in everything.items] == sorted(
+        (not item.is_likely_wrong, item.quality) for item in everything.items
+    )
+    contradicted = next(item for item in everything.items if item.object.id == wrong)
+    assert contradicted.decided_type != contradicted.object.prediction.type
     assert len(answer["items"]) == 2
     assert answer["next"] == 2
     assert len(everything.items) == len(found.rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -33,7 +34,7 @@ def is_available() -> bool:
 def find_label_errors(
     labels: Int64[np.ndarray, " batch"], probabilities: Float64[np.ndarray, "batch classes"]
 ) -> LabelErrors:
-    """The errors among ``labels`` (0..classes - 1) by probabilities of a model that has not seen these labels.
+    """The errors among ``labels`` (0..classes - 1) by probabilities of a model that has not seen them.
 
     Raises ``SupcamError`` where cleanlab is not installed.
     """
@@ -52,7 +53,9 @@ def find_label_errors(
     quality = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
     wrong = np.zeros(len(labels), bool)
     if len(used) > 1:
-        found = find_label_issues(places, shares, n_jobs=1)
+        with warnings.catch_warnings():  # of a class with few examples cleanlab flags few, and says so
+            warnings.filterwarnings("ignore", message="May not flag all label issues", category=UserWarning)
+            found = find_label_issues(places, shares, n_jobs=1)
         wrong = np.asarray(found, bool)
     order = np.lexsort((quality, ~wrong))
     return LabelErrors(quality, is_likely_wrong=wrong, order=order.astype(np.int64))

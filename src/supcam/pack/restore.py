@@ -151,6 +151,8 @@ def _load(network: Network, *, stored: _Weights, before: Mapping[str, str], wher
     wanted = [
         name for name in own if not name.endswith("num_batches_tracked") and not name.startswith(tuple(gone))
     ]
+    zeros = {name: torch.zeros_like(own[name]) for name in wanted if name.endswith(".bias")}
+    stored = zeros | stored  # the exporter leaves a bias of zeros away; the probe tells if it was none
     missing = [name for name in wanted if name not in stored or stored[name].shape != own[name].shape]
     if missing:
         raise _not_restorable(f"no fitting weights for {', '.join(missing[:3])}", where=where)
