@@ -90,8 +90,9 @@ def second_look(
     \b
     supcam second-look --limit 50
 
-    Each decision is held against the probabilities of the model that had read the object before
-    anybody had decided on it. The page /second-look of the service shows the same with pictures. Needs the extra "labels".
+    Each decision is held against the probabilities of the model that had read the object before anybody
+    had decided on it. The page /second-look of the service shows the same with pictures. Needs the extra
+    "labels".
     """
     with plain_errors():
         from supcam.web.serving import second_look_now
