@@ -26,7 +26,8 @@ PLACES = {
     "/api/v1/images/{image_id}/overlay.png", "/api/v1/images/{image_id}/objects", "/api/v1/objects",
     "/api/v1/objects/{object_id}", "/api/v1/objects/{object_id}/crop.png",
     "/api/v1/objects/{object_id}/seen", "/api/v1/objects/{object_id}/similar",
-    "/api/v1/objects/{object_id}/decisions", "/api/v1/agreement", "/api/v1/export/objects.csv",
+    "/api/v1/objects/{object_id}/decisions", "/api/v1/agreement",
+    "/api/v1/comparisons", "/api/v1/second-look", "/api/v1/export/objects.csv",
     "/api/v1/export/decisions.csv", "/api/v1/export/coco.json", "/api/v1/export/decisions.zip",
     "/api/v1/purge", "/api/v1/audit",
 }  # fmt: skip

@@ -72,6 +72,7 @@ for _command in (
     training.adapt,
     serving.serve,
     serving.purge,
+    serving.second_look,
     using.promise,
     using.version,
 ):

@@ -79,6 +79,28 @@ def purge(
         say(purge_now(case=case, older_than_days=older_than, data=data, database=database))
 
 
+def second_look(
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100,
+    data: DataOption = _DATA,
+    database: DatabaseOption = "",
+) -> None:
+    """Decisions that are likely wrong, the likeliest first, as a table on standard output.
+
+    \b
+    supcam second-look --limit 50
+
+    Each decision is held against the probabilities of the model that had read the object before anybody
+    had decided on it. The page /second-look of the service shows the same with pictures. Needs the extra
+    "labels".
+    """
+    with plain_errors():
+        from supcam.web.serving import second_look_now
+
+        for line in second_look_now(data=data, database=database, limit=limit):
+            typer.echo(line)
+
+
 @token.command()
 def create(
     name: Annotated[str, typer.Argument(help="Whose decisions these will be.")],

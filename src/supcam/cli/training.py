@@ -58,35 +58,99 @@ def pretrain(config: options.RecipeArgument, *, output: options.RunOption) -> No
 
 
 def finetune(
-    config: options.RecipeArgument,
+    config: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[CONFIG.toml]",
+            help="The recipe: network, data, and how weights are found; not needed with --from-decisions.",
+        ),
+    ] = None,
     *,
     output: options.RunOption,
     start: Annotated[
         Path | None,
         typer.Option(
             "--from",
-            metavar="CHECKPOINT",
-            help="Where the weights start: of step 1 (its backbone), or of a classifier (all of it). "
-            "[default: train.init_from of the recipe, else drawn by chance]",
+            metavar="CHECKPOINT|MODEL",
+            help="Where the weights start: of step 1 (its backbone), or of a classifier (all of it); with "
+            "--from-decisions also a model folder. [default: train.init_from of the recipe, else drawn by "
+            "chance; with --from-decisions the model that came along]",
+        ),
+    ] = None,
+    from_decisions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="EXPORT",
+            help="Learn from people's decisions: decisions.zip of the service, its folder, or the "
+            "data folder of a service.",
+        ),
+    ] = None,
+    hold_out: Annotated[
+        float, typer.Option(help="With --from-decisions: share of the cases held out.")
+    ] = 0.3,
+    seed: Annotated[
+        int, typer.Option(min=0, help="With --from-decisions: which cases are held out; the training, too.")
+    ] = 0,
+    model_version: Annotated[
+        str,
+        typer.Option(help="With --from-decisions: of the new model. [default: the old one's and a hash]"),
+    ] = "",
+    show_in: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATA",
+            help="With --from-decisions: data folder of the service that shows the comparison.",
         ),
     ] = None,
 ) -> None:
-    """Step 2 alone: the classifier, from the recipe's table [train].
+    """Step 2 alone: the classifier, from the recipe's table [train]; or an old model, by people's decisions.
 
     Needs: pip install "supcam[train]".
 
     \b
     supcam finetune experiments/smoke_supcam.toml --output runs/step2 --from runs/step1/checkpoints/last.ckpt
+    supcam finetune --from-decisions decisions.zip --output runs/taught --show-in supcam-data
 
     stage = "probe" in [train] trains the heads on a backbone that stands still, which is checked; stage =
     "full" trains everything, with smaller rates towards the first layers where layer_decay is below 1. Killed
     and started again, it goes on.
+
+    With --from-decisions cases are split: from some it learns (their objects, and clusters composed from
+    their sure single chromosomes), on the others the models before and after are compared. The new model is
+    OUTPUT/model, the comparison OUTPUT/comparison.html, .md and .json. The old model stays as it is.
     """
     with plain_errors():
-        from supcam.workflows.train import finetune as run
+        if from_decisions is None:
+            _finetune(config, output=output, start=start)
+            return
+        from supcam.workflows.learn_decisions import DecisionsPlan, learn_from_decisions
 
-        result = run(config, output=output, start=start, progress=sys.stderr.isatty())
-        say(f"{result.steps} steps; checkpoint {result.checkpoint}")
+        plan = DecisionsPlan(
+            decisions=from_decisions,
+            output=output,
+            start=start,
+            recipe=config,
+            share=hold_out,
+            seed=seed,
+            version=model_version,
+            show_in=show_in,
+            progress=sys.stderr.isatty(),
+        )
+        learnt = learn_from_decisions(plan, tell=say)
+        say(learnt.comparison.words)
+        say(f"new model {learnt.model}; comparison {learnt.files[0].with_suffix('.html')}")
+
+
+def _finetune(config: Path | None, *, output: Path, start: Path | None) -> None:
+    from supcam.core.types import ConfigError
+    from supcam.workflows.train import finetune as run
+
+    if config is None:
+        raise ConfigError(
+            "neither a recipe nor --from-decisions", expected="one of them", remedy="say what to learn from"
+        )
+    result = run(config, output=output, start=start, progress=sys.stderr.isatty())
+    say(f"{result.steps} steps; checkpoint {result.checkpoint}")
 
 
 def adapt(

@@ -11,12 +11,14 @@ from starlette.types import Lifespan
 
 import supcam
 from supcam.web.access import COOKIE, Gate, csrf_of, token_of
+from supcam.web.comparisons import router as comparisons
 from supcam.web.config import ServiceConfig
 from supcam.web.deciding import router as deciding
 from supcam.web.meters import Metered
 from supcam.web.problems import MEDIA_TYPE, add_handlers, problem
 from supcam.web.purge import sweep
 from supcam.web.schemas import ModelName, ModelView, NewSession, Problem, SessionView
+from supcam.web.second_look import router as second_look
 from supcam.web.service import Reader, Served, Service, open_service
 from supcam.web.showing import router as showing
 from supcam.web.submitting import router as submitting
@@ -58,7 +60,7 @@ def create_app(config: ServiceConfig | None = None) -> FastAPI:
     )
     app.state.service = service
     add_handlers(app)
-    for router in (submitting, showing, deciding):
+    for router in (submitting, showing, deciding, comparisons, second_look):
         app.include_router(router)
     _add_own_routes(app)
     app.add_middleware(BodyLimit, limits=config.limits)

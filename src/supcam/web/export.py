@@ -1,7 +1,8 @@
 """Decisions and objects as files for other programs: CSV, COCO, and crops as a training set.
 
 The set has the layout that ``supcam.data.manifest`` reads: ``labels.csv`` beside numbered folders of crops, a
-number for each type as in ChrCluster. Rejected objects have no type: they lie apart with their own table.
+number for each type as in ChrCluster. Rejected objects have no type: they lie apart with their own table. Who
+decided, when, and on which model's word stands in ``decisions.csv`` (``supcam.data.decided``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from supcam.core.types import ClusterType
+from supcam.data.decided import DECISIONS_COLUMNS, DECISIONS_TABLE, REJECTED_TABLE, SOURCE
+from supcam.data.layout import TABLE_NAME
 from supcam.spread.coco import CATEGORIES
 from supcam.web.results import last_decisions, moment, standing
 from supcam.web.store import is_newest
@@ -170,9 +173,10 @@ def coco(session: Session, *, case: str | None = None) -> dict[str, object]:
 
 
 def write_training_set(session: Session, file: IO[bytes] | io.BytesIO, *, vault: Vault) -> int:
-    """The number of decided objects written to ``file``, a ZIP with ``labels.csv`` and their crops."""
+    """The number of decided objects written to ``file``, a ZIP with its tables and their crops."""
     labels: list[Sequence[object]] = []
     rejected: list[Sequence[object]] = []
+    origins: list[Sequence[object]] = []
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for line in lines(session):
             if line.decided is None or not line.outline.cut_sha256:
@@ -181,12 +185,24 @@ def write_training_set(session: Session, file: IO[bytes] | io.BytesIO, *, vault:
             folder = "rejected" if kind == "rejected" else str(int(ClusterType.from_label(kind)))
             place = f"{folder}/{line.image.id}_{line.said.number}.png"
             archive.writestr(place, vault.get(line.outline.cut_sha256))
+            origins.append(_origin(line, place=place))
             case = line.image.case or line.image.id
             if kind == "rejected":
                 rejected.append((place, case, line.decided.reviewer))
             else:
-                labels.append((place, kind, number, case, "decisions"))
+                labels.append((place, kind, number, case, SOURCE))
         table = "".join(_csv(("path", "type", "n_chromosomes", "case", "source"), labels))
-        archive.writestr("labels.csv", table)
-        archive.writestr("rejected.csv", "".join(_csv(("path", "case", "reviewer"), rejected)))
-    return len(labels) + len(rejected)
+        archive.writestr(TABLE_NAME, table)
+        archive.writestr(REJECTED_TABLE, "".join(_csv(("path", "case", "reviewer"), rejected)))
+        archive.writestr(DECISIONS_TABLE, "".join(_csv(DECISIONS_COLUMNS, origins)))
+    return len(origins)
+
+
+def _origin(line: Line, *, place: str) -> Sequence[object]:
+    """Who decided, when, and the model whose word was looked at."""
+    last = line.decided
+    assert last is not None
+    return (
+        place, line.outline.id, line.image.case or line.image.id, last.type, last.n_chromosomes,
+        last.reviewer, moment(last.created_s).isoformat(), last.model_version, last.model_sha256,
+    )  # fmt: skip

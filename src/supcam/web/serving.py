@@ -15,8 +15,11 @@ from supcam.core.types import ConfigError, SupcamError
 from supcam.web.app import create_app
 from supcam.web.config import ServiceConfig
 from supcam.web.database import Database, open_database
+from supcam.web.export import write_training_set
 from supcam.web.purge import purge
+from supcam.web.results import Window
 from supcam.web.schemas import PurgeOrder
+from supcam.web.second_look import second_look
 from supcam.web.tokens import list_tokens
 from supcam.web.vault import Vault
 
@@ -96,3 +99,19 @@ def purge_now(*, case: str | None, older_than_days: float | None, data: Path, da
         f"{done.n_images} pictures purged, {done.n_files} files removed; "
         f"{done.n_decisions_kept} decisions stay"
     )
+
+
+def decisions_now(path: Path, *, data: Path, database: str = "") -> int:
+    """The number of decided objects in the training set now at ``path``, a ZIP. Raises ``SupcamError``."""
+    with opened(data=data, database=database) as store, path.open("wb") as file, store.reading() as session:
+        return write_training_set(session, file, vault=Vault(ServiceConfig(data=data).vault))
+
+
+def second_look_now(*, data: Path, database: str, limit: int) -> Iterator[str]:
+    """Decisions that are likely wrong as lines of a CSV, the likeliest first. Raises ``SupcamError``."""
+    yield "object_id,image_id,number,decided_type,suggested_type,quality,likely_wrong"
+    with opened(data=data, database=database) as store, store.reading() as session:
+        for item in second_look(session, Window(limit=limit), likely=False).items:
+            place = f"{item.object.id},{item.object.image_id},{item.object.number}"
+            said = f"{item.decided_type},{item.suggested_type},{item.quality:.4f}"
+            yield f"{place},{said},{int(item.is_likely_wrong)}"
