@@ -80,13 +80,15 @@ export class Stage {
     if (!isSeen) this.place({ ...this.box, x: (left + right - width) / 2, y: (top + bottom - height) / 2 });
   }
 
-  /** The whole picture. */
+  /** The whole picture, beside the tools as far as there is room. */
   fit() {
     const { clientWidth, clientHeight } = this.stage;
     const scale = Math.min(clientWidth / this.size.width, clientHeight / this.size.height) * 0.97 || 1;
     const [width, height] = [clientWidth / scale, clientHeight / scale];
-    this.isWhole = true;
-    this.place({ x: (this.size.width - width) / 2, y: (this.size.height - height) / 2, width, height }, true);
+    const tools = this.stage.querySelector(".stage-tools").offsetWidth / scale;
+    const free = Math.max(0, width - this.size.width);
+    const left = Math.min(free / 2, Math.max(free * 0.05, (free - tools) / 2));
+    this.place({ x: -left, y: (this.size.height - height) / 2, width, height }, true);
   }
 
   /** The object and its surroundings, large. */
