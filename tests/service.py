@@ -163,7 +163,8 @@ def served(config: ServiceConfig, *, extra: tuple[str, ...] = ()) -> Iterator[su
         "--data",
         str(config.data),
     ]
-    command += ["--model", str(config.model), "--workers", str(config.workers), *extra]
+    command += ["--workers", str(config.workers), *extra]
+    command += ["--model", str(config.model)] if config.model else []
     command += ["--database", config.database] if config.database else []
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from sqlalchemy import select
 from tests.service import stored
 
 from supcam.pack.bundle import Model
+from supcam.web import nearest
 from supcam.web.database import Database
 from supcam.web.nearest import forget, seen_view, similar
 from supcam.web.recording import read_seen
@@ -41,3 +43,19 @@ def test_maps_are_those_of_the_network(database: Database, vault: Vault, model: 
         view = seen_view(session, vault=vault, object_id=row.object_id)
     assert view.side_px > 0
     assert np.shape(view.maps["touching"]) == np.shape(view.maps["instance"])
+
+
+def test_only_so_many_are_searched(
+    database: Database, vault: Vault, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those found last: an older one does not come up, however similar."""
+    stored(database, vault=vault, model=model)
+    with database.writing() as session:
+        query = select(PredictionRow).where(PredictionRow.seen_index.is_not(None)).order_by(PredictionRow.id)
+        rows = list(session.scalars(query))
+        for row in rows:
+            decide(session, NewDecision(type="instance"), object_id=row.object_id, reviewer="a", now=1.0)
+    monkeypatch.setattr(nearest, "_MOST_SEARCHED", 3)
+    with database.reading() as session:
+        near = similar(session, vault=vault, object_id=rows[0].object_id, limit=10)
+    assert {each.object.id for each in near} == {row.object_id for row in rows[-3:]}

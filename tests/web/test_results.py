@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from tests.service import stored
 
 from supcam.pack.bundle import Model
 from supcam.web.database import Database
-from supcam.web.results import Wanted, Window, found, list_images, list_jobs, list_objects
+from supcam.web.results import (
+    Wanted,
+    WantedImages,
+    Window,
+    found,
+    list_images,
+    list_jobs,
+    list_objects,
+)
 from supcam.web.schemas import NewDecision
 from supcam.web.store import NotThereError, decide
 from supcam.web.tables import Image, ObjectRow
@@ -16,12 +24,35 @@ from supcam.web.vault import Vault
 def test_lists_come_in_parts_without_gaps(database: Database, vault: Vault, model: Model) -> None:
     ids = stored(database, vault=vault, model=model, seeds=(0, 1, 2))
     with database.reading() as session:
-        first = list_images(session, Window(limit=2), kind=None, case=None)
-        rest = list_images(session, Window(offset=first.next or 0, limit=2), kind=None, case=None)
+        first = list_images(session, Window(limit=2), wanted=WantedImages())
+        rest = list_images(session, Window(offset=first.next or 0, limit=2), wanted=WantedImages())
         assert [item.id for item in (*first.items, *rest.items)] == ids
         assert (first.next, rest.next) == (2, None)
         assert len(list_jobs(session, Window(), state="done").items) == 3
         assert list_jobs(session, Window(), state="failed").items == ()
+
+
+def test_the_last_one_comes_first_when_asked(database: Database, vault: Vault, model: Model) -> None:
+    ids = stored(database, vault=vault, model=model, seeds=(0, 1, 2))
+    with database.reading() as session:
+        page = list_images(session, Window(), wanted=WantedImages(last_first=True))
+    assert [item.id for item in page.items] == ids[::-1]
+
+
+def test_many_pictures_ask_the_database_as_often_as_one(
+    database: Database, vault: Vault, model: Model
+) -> None:
+    stored(database, vault=vault, model=model, seeds=(0, 1, 2))
+    asked: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    lengths = []
+    for limit in (1, 3):
+        asked.clear()
+        with database.reading() as session:
+            page = list_images(session, Window(limit=limit), wanted=WantedImages())
+        assert all(item.counts and item.counts.n_objects for item in page.items)
+        lengths.append(len(asked))
+    assert lengths[0] == lengths[1]
 
 
 def test_what_was_decided_is_left_out_when_asked(database: Database, vault: Vault, model: Model) -> None:

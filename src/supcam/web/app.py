@@ -17,6 +17,7 @@ from supcam.web.deciding import router as deciding
 from supcam.web.meters import Metered
 from supcam.web.problems import MEDIA_TYPE, add_handlers, problem
 from supcam.web.purge import sweep
+from supcam.web.review import add_pages
 from supcam.web.schemas import ModelName, ModelView, NewSession, Problem, SessionView
 from supcam.web.second_look import router as second_look
 from supcam.web.service import Reader, Served, Service, open_service
@@ -63,6 +64,7 @@ def create_app(config: ServiceConfig | None = None) -> FastAPI:
     for router in (submitting, showing, deciding, comparisons, second_look):
         app.include_router(router)
     _add_own_routes(app)
+    add_pages(app)
     app.add_middleware(BodyLimit, limits=config.limits)
     app.add_middleware(Gate, config=config, database=service.database)
     app.add_middleware(Metered, meters=service.meters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -16,20 +17,36 @@ from supcam.web.store import NotThereError, holds, latest_prediction
 from supcam.web.tables import AnalysisRow, DecisionRow, Image, PredictionRow
 from supcam.web.vault import Vault
 
+_MOST_SEARCHED = 5000
+"""Beyond these the search would keep others waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the embedding behind a prediction lies: in which file, at which place."""
+
+    prediction_id: int
+    seen_sha256: str
+    seen_index: int
+
 
 def similar(session: Session, *, vault: Vault, object_id: str, limit: int) -> tuple[SimilarView, ...]:
-    """The decided objects most like ``object_id``, read by the same model, the most similar first."""
+    """The decided objects most like ``object_id``, read by the same model, the most similar first.
+
+    Those found last are searched, ``_MOST_SEARCHED`` of them.
+    """
     own = latest_prediction(session, object_id=object_id)
     row, index = _seen_place(session, own)
-    rows, vectors = _decided(session, vault=vault, model_sha256=own.model_sha256, but=object_id)
-    if not rows:
+    decided = _decided(session, model_sha256=own.model_sha256, but=object_id)
+    if not decided:
         return ()
+    vectors = [_unit(_seen(vault, each.seen_sha256).embeddings[each.seen_index]) for each in decided]
     cosines = np.stack(vectors) @ _unit(_seen(vault, row.seen_sha256).embeddings[index])
     best = np.argsort(-cosines, kind="stable")[:limit]
-    views = object_views(session, [rows[n] for n in best])
+    rows = [session.get_one(PredictionRow, decided[n].prediction_id) for n in best]
     return tuple(
         SimilarView(object=view, similarity=round(float(cosines[n]), 6))
-        for n, view in zip(best, views, strict=True)
+        for n, view in zip(best, object_views(session, rows), strict=True)
     )
 
 
@@ -52,11 +69,10 @@ def _seen_place(session: Session, prediction: PredictionRow) -> tuple[AnalysisRo
     return session.get_one(AnalysisRow, prediction.analysis_id), prediction.seen_index
 
 
-def _decided(
-    session: Session, *, vault: Vault, model_sha256: str, but: str
-) -> tuple[list[PredictionRow], list[np.ndarray]]:
+def _decided(session: Session, *, model_sha256: str, but: str) -> list[_Place]:
+    """Where the embeddings of decided objects lie, of each object the last one, the oldest first."""
     query = (
-        select(PredictionRow, AnalysisRow.seen_sha256)
+        select(PredictionRow.object_id, PredictionRow.id, AnalysisRow.seen_sha256, PredictionRow.seen_index)
         .join(AnalysisRow, AnalysisRow.id == PredictionRow.analysis_id)
         .join(Image, Image.id == AnalysisRow.image_id)
         .where(
@@ -66,12 +82,11 @@ def _decided(
             Image.purged_s.is_(None),
             exists().where((DecisionRow.object_id == PredictionRow.object_id) & holds()),
         )
-        .order_by(PredictionRow.id)
+        .order_by(PredictionRow.id.desc())
+        .limit(_MOST_SEARCHED)
     )
-    last = {row.object_id: (row, sha256) for row, sha256 in session.execute(query)}
-    rows = [row for row, _ in last.values()]
-    vectors = [_unit(_seen(vault, sha256).embeddings[row.seen_index or 0]) for row, sha256 in last.values()]
-    return rows, vectors
+    rows = reversed(session.execute(query).all())
+    return list({row[0]: _Place(row[1], seen_sha256=row[2], seen_index=row[3] or 0) for row in rows}.values())
 
 
 @lru_cache(maxsize=512)

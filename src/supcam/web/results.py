@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -55,6 +55,15 @@ class Wanted:
     to_review: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class WantedImages:
+    """Which pictures: of one kind or case or of all; the last one first, or as they came."""
+
+    kind: str | None = None
+    case: str | None = None
+    last_first: bool = False
+
+
 def found(session: Session, table: type[Kept], *, key: str) -> Kept:
     """The row with that id. Raises ``NotThereError``."""
     row = session.get(table, key)
@@ -88,17 +97,31 @@ def job_view(job: Job) -> JobView:
 
 def newest_analysis(session: Session, image_id: str) -> AnalysisRow | None:
     """What was said last about a picture."""
-    return session.scalar(select(AnalysisRow).where(AnalysisRow.image_id == image_id, is_newest()))
+    return _newest_analyses(session, [image_id]).get(image_id)
+
+
+def _newest_analyses(session: Session, image_ids: Sequence[str]) -> dict[str, AnalysisRow]:
+    """What was said last about each of many pictures; those not read yet are left out."""
+    newest: dict[str, AnalysisRow] = {}
+    for some in chunks(image_ids):
+        query = select(AnalysisRow).where(AnalysisRow.image_id.in_(some), is_newest())
+        newest |= {row.image_id: row for row in session.scalars(query)}
+    return newest
 
 
 def image_view(session: Session, image: Image) -> ImageView:
     """A picture with its newest analysis, and its counts as decided so far."""
-    row = newest_analysis(session, image.id)
-    analysis = None
-    if row is not None:
-        analysis = AnalysisView(
-            id=row.id, model=_model_of(row), created=moment(row.created_s), facts=row.facts
-        )
+    return image_views(session, [image])[0]
+
+
+def image_views(session: Session, images: Sequence[Image]) -> tuple[ImageView, ...]:
+    """Pictures in their order; the database is asked as often for many of them as for one."""
+    newest = _newest_analyses(session, [image.id for image in images])
+    counts = _counts_of(session, [row.id for row in newest.values()])
+    return tuple(_image_view(image, analysis=newest.get(image.id), counts=counts) for image in images)
+
+
+def _image_view(image: Image, *, analysis: AnalysisRow | None, counts: Mapping[str, Counts]) -> ImageView:
     return ImageView.model_validate(
         {
             "id": image.id,
@@ -107,20 +130,31 @@ def image_view(session: Session, image: Image) -> ImageView:
             "name": image.name,
             "created": moment(image.created_s),
             "purged": None if image.purged_s is None else moment(image.purged_s),
-            "analysis": analysis,
-            "counts": None if row is None else counts_of(session, row),
+            "analysis": None if analysis is None else _analysis_view(analysis),
+            "counts": None if analysis is None else counts[analysis.id],
         }
     )
+
+
+def _analysis_view(row: AnalysisRow) -> AnalysisView:
+    return AnalysisView(id=row.id, model=_model_of(row), created=moment(row.created_s), facts=row.facts)
 
 
 def _model_of(row: AnalysisRow) -> ModelName:
     return ModelName(name=row.model_name, version=row.model_version, sha256=row.model_sha256)
 
 
-def counts_of(session: Session, analysis: AnalysisRow) -> Counts:
-    """The numbers of a picture: the last decision on an object where there is one, else the model's."""
-    predictions = list(session.scalars(select(PredictionRow).where(PredictionRow.analysis_id == analysis.id)))
-    decided = last_decisions(session, [row.object_id for row in predictions])
+def _counts_of(session: Session, analysis_ids: Sequence[str]) -> dict[str, Counts]:
+    """The numbers of pictures by analysis: the last decision on an object if there is one, else the model."""
+    said: dict[str, list[PredictionRow]] = {key: [] for key in analysis_ids}
+    for some in chunks(analysis_ids):
+        for row in session.scalars(select(PredictionRow).where(PredictionRow.analysis_id.in_(some))):
+            said[row.analysis_id].append(row)
+    decided = last_decisions(session, [row.object_id for rows in said.values() for row in rows])
+    return {key: _counts(rows, decided=decided) for key, rows in said.items()}
+
+
+def _counts(predictions: Sequence[PredictionRow], *, decided: Mapping[str, DecisionRow]) -> Counts:
     by_type = dict.fromkeys([*(kind.label for kind in ClusterType), "rejected"], 0)
     n = 0
     for row in predictions:
@@ -129,7 +163,7 @@ def counts_of(session: Session, analysis: AnalysisRow) -> Counts:
         n += number
     return Counts(
         n_objects=len(predictions),
-        n_decided=len(decided),
+        n_decided=sum(row.object_id in decided for row in predictions),
         n_to_review=sum(
             row.decision == Decision.REVIEW and row.object_id not in decided for row in predictions
         ),
@@ -155,13 +189,14 @@ def last_decisions(session: Session, object_ids: Sequence[str]) -> dict[str, Dec
     return last
 
 
-def list_images(session: Session, window: Window, *, kind: str | None, case: str | None) -> Page[ImageView]:
-    """Pictures in the order in which they came."""
-    query = select(Image).order_by(Image.created_s, Image.id)
-    query = query if kind is None else query.where(Image.kind == kind)
-    query = query if case is None else query.where(Image.case == case)
+def list_images(session: Session, window: Window, *, wanted: WantedImages) -> Page[ImageView]:
+    """Pictures in the order in which they came, or the last one first."""
+    way = [Image.created_s, Image.id]
+    query = select(Image).order_by(*(column.desc() for column in way) if wanted.last_first else way)
+    query = query if wanted.kind is None else query.where(Image.kind == wanted.kind)
+    query = query if wanted.case is None else query.where(Image.case == wanted.case)
     rows, after = window.of(session, query)
-    return Page[ImageView](items=tuple(image_view(session, row) for row in rows), next=after)
+    return Page[ImageView](items=image_views(session, rows), next=after)
 
 
 def list_jobs(session: Session, window: Window, *, state: str | None) -> Page[JobView]:

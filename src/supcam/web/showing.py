@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from supcam.web.nearest import seen_view, similar
 from supcam.web.results import (
     Wanted,
+    WantedImages,
     found,
     history,
     image_view,
@@ -45,7 +46,7 @@ Undecided = Annotated[bool, Query(description="Only what nobody decided on yet."
 ToReview = Annotated[bool, Query(description="Only what the model doubts.")]
 
 
-@router.get("/images", summary="Pictures in the order in which they came")
+@router.get("/images", summary="Pictures with their counts")
 def get_images(
     *,
     service: Served,
@@ -53,10 +54,12 @@ def get_images(
     window: Paged,
     kind: Annotated[Kind | None, Query()] = None,
     case: Annotated[str | None, Query(max_length=200, pattern=CASE)] = None,
+    order: Annotated[Literal["came", "last"], Query(description="last: the newest first.")] = "came",
 ) -> Page[ImageView]:
     """A part of the list of pictures, each with its counts as decided so far."""
+    wanted = WantedImages(kind=kind, case=case, last_first=order == "last")
     with service.database.reading() as session:
-        return list_images(session, window, kind=kind, case=case)
+        return list_images(session, window, wanted=wanted)
 
 
 @router.get("/images/{image_id}", responses={404: {"model": Problem}}, summary="One picture")
