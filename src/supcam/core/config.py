@@ -263,6 +263,13 @@ class DataConfig(StageConfig):
         description="Without composition: each type that there are pictures of is drawn as often as any "
         "other, clusters of unknown type counting as one; else singles and clusters come by their shares.",
     )
+    pasted_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Without composition: share of pictures onto which another single chromosome is pasted "
+        "at random, the label unchanged; a rival of composition.",
+    )
 
 
 Config = TypeVar("Config", bound=StageConfig)

@@ -14,6 +14,7 @@ from supcam.core.disk import write_whole
 from supcam.core.types import ManifestError
 from supcam.measure.comparison import FIGURES, Compared, compare
 from supcam.measure.table import PredictionTable, stacked
+from supcam.workflows.experiment.closeness import every_run, wanted_runs
 from supcam.workflows.experiment.outcome import (
     Outcome,
     read_outcome,
@@ -21,7 +22,7 @@ from supcam.workflows.experiment.outcome import (
     spent_seconds,
     table_of,
 )
-from supcam.workflows.experiment.plan import RESULTS, Plan, Row, Run, read_plan, runs_of
+from supcam.workflows.experiment.plan import RESULTS, Plan, Row, Run, read_plan
 from supcam.workflows.experiment.recipes import is_by, recipe_of
 
 COMPARED_BY = "macro_recall"
@@ -62,7 +63,11 @@ def read_rows(folder: Path) -> tuple[RowResults, ...]:
     Raises ``ManifestError`` for a damaged result, ``ConfigError`` for a plan or recipe that cannot be used.
     """
     plan = read_plan(folder)
-    found = {run: read_outcome(folder / RESULTS, name=run.name) for run in runs_of(plan)}
+    there = {run: read_outcome(folder / RESULTS, name=run.name) for run in every_run(plan)}
+    known = {run: outcome for run, outcome in there.items() if outcome is not None}
+    found: RunsFound = {
+        run: there[run] for run in there if run in known or run in wanted_runs(plan, found=known).runs
+    }
     of_rows = {
         row.key: {run: outcome for run, outcome in found.items() if run.row is row} for row in plan.rows
     }
