@@ -246,6 +246,11 @@ class DataConfig(StageConfig):
     typed_clusters: bool = Field(
         False, description="Whether labelled clusters of the training parts are used."
     )
+    clusters_a_class: int | None = Field(
+        None,
+        ge=0,
+        description="Labelled clusters of each type that are used, drawn by the seed of step 2; None: all.",
+    )
     counted_clusters: bool = Field(
         False, description="Whether harvested clusters of known count (type unknown) are used."
     )

@@ -15,6 +15,7 @@ from statistics import median
 from supcam.core.types import ManifestError, SupcamError, TrainingError
 from supcam.learn.recipe import Recipe
 from supcam.learn.sources import PartsReader
+from supcam.workflows.experiment.claim import HeldElsewhereError, held
 from supcam.workflows.experiment.closeness import every_run, wanted_runs
 from supcam.workflows.experiment.outcome import Outcome, read_outcome, read_truth, spent_seconds
 from supcam.workflows.experiment.plan import RESULTS, Plan, Rates, Run, read_plan, runs_of
@@ -253,9 +254,16 @@ def _group(runs: Sequence[Run], plan: Plan, bench: Bench) -> list[tuple[str, str
 
 
 def _tried(run: Run, *, plan: Plan, bench: Bench, reader: PartsReader) -> str | Failed:
-    """What to tell of the run: its scores, or why there are none."""
+    """What to tell of the run: its scores, or why there are none.
+
+    A run that another command is at is left to it, and one that another command finished meanwhile is kept.
+    """
     try:
-        outcome = carry_out(run, plan=plan, bench=bench, reader=reader)
+        with held(bench.runs / run.name, wait=False):
+            done = _found(run, plan=plan, bench=bench)
+            outcome = done or carry_out(run, plan=plan, bench=bench, reader=reader)
+    except HeldElsewhereError:
+        return "left to another command, which is at it"
     except SupcamError as error:
         return Failed(run.name, str(error))
     told = [
