@@ -10,6 +10,7 @@ from tests.drawn_laboratory import write_laboratory
 from tests.tiny_recipe import NETWORK, SCHEDULE
 
 from supcam.measure.table import UNKNOWN
+from supcam.workflows.experiment.closeness import every_run
 from supcam.workflows.experiment.outcome import Answered, Outcome, Truth, write_outcome, written
 from supcam.workflows.experiment.plan import RESULTS, Plan, Run, read_plan, runs_of
 from supcam.workflows.experiment.recipes import first_step_of, recipe_of
@@ -114,14 +115,19 @@ class Invented:
     n_right: int = 9
     pretrain_seconds: float | None = 32.0
     train_seconds: float | None = 64.0
+    macro_recall: float = 0.9
 
 
-def invent(bench: Bench, *, row: str, invented: Invented | None = None) -> list[Path]:
-    """Results of all runs of a row, of which none was carried out."""
+def invent(
+    bench: Bench, *, row: str, invented: Invented | None = None, seed: int | None = None
+) -> list[Path]:
+    """Results of all first runs of a row, or of those with that seed; none was carried out."""
     plan = read_plan(bench.folder)
+    runs = runs_of(plan, only=[row]) if seed is None else every_run(plan)
     return [
         _invent(run, plan=plan, bench=bench, invented=invented or Invented())
-        for run in runs_of(plan, only=[row])
+        for run in runs
+        if run.row.key == row and seed in (None, run.seed)
     ]
 
 
@@ -143,8 +149,7 @@ def _invent(run: Run, *, plan: Plan, bench: Bench, invented: Invented) -> Path:
         pretrain_seconds=invented.pretrain_seconds if first else None,
         train_seconds=invented.train_seconds,
         sets={
-            name: invented_answer(truth, n_right=invented.n_right, seed=run.seed)
-            for name, truth in truths.items()
+            name: invented_answer(truth, invented=invented, seed=run.seed) for name, truth in truths.items()
         },
     )
     return write_outcome(outcome, truths=[*truths.values()], folder=bench.folder / RESULTS, name=run.name)
@@ -162,14 +167,18 @@ def invented_truth(parts: tuple[str, ...]) -> Truth:
     )
 
 
-def invented_answer(truth: Truth, *, n_right: int, seed: int) -> Answered:
+def invented_answer(truth: Truth, *, invented: Invented, seed: int) -> Answered:
     """The last ``n_right`` pictures of each case read right; seeds differ in the accuracy that is told."""
-    n = len(truth.cases)
+    n, n_right = len(truth.cases), invented.n_right
     return Answered(
         truth=truth.hash,
         types=written([3] * (10 - n_right) + ([0] * 8 + [1, 1])[10 - n_right :]) * n,
         counts=written([3] * (10 - n_right) + ([1] * 8 + [2, 2])[10 - n_right :]) * n,
-        figures={"accuracy": 0.9 + seed / 1000, "clusters_accuracy": None},
+        figures={
+            "accuracy": 0.9 + seed / 1000,
+            "clusters_accuracy": None,
+            "macro_recall": invented.macro_recall,
+        },
     )
 
 

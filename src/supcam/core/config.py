@@ -246,6 +246,11 @@ class DataConfig(StageConfig):
     typed_clusters: bool = Field(
         False, description="Whether labelled clusters of the training parts are used."
     )
+    clusters_a_class: int | None = Field(
+        None,
+        ge=0,
+        description="Labelled clusters of each type that are used, drawn by the seed of step 2; None: all.",
+    )
     counted_clusters: bool = Field(
         False, description="Whether harvested clusters of known count (type unknown) are used."
     )
@@ -262,6 +267,13 @@ class DataConfig(StageConfig):
         False,
         description="Without composition: each type that there are pictures of is drawn as often as any "
         "other, clusters of unknown type counting as one; else singles and clusters come by their shares.",
+    )
+    pasted_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Without composition: share of pictures onto which another single chromosome is pasted "
+        "at random, the label unchanged; a rival of composition.",
     )
 
 

@@ -189,6 +189,13 @@ class TrainConfig(ScheduleConfig):
         description="Factor on the learning rate from the heads to the last stage of the backbone, and from "
         "each stage to the one before it.",
     )
+    picture_mixing: Literal["none", "mixup", "cutmix"] = Field(
+        "none",
+        description="Pictures of a batch mixed with each other, labels by share: a rival of composition.",
+    )
+    mixing_alpha: float = Field(
+        1.0, gt=0, le=100, description="Shares of mixed pictures are drawn from Beta(alpha, alpha)."
+    )
     label_smoothing: float = Field(0.05, ge=0, lt=1, description="Of the type's cross-entropy.")
     count_weight: float = Field(
         0.3, ge=0, description="Weight of the count's cross-entropy; the type's is 1."

@@ -17,10 +17,11 @@ from typing_extensions import override
 from supcam.core.types import TrainingError
 from supcam.learn.averaging import blend_into, young_share
 from supcam.learn.batches import Batch
-from supcam.learn.classification import classification_loss
+from supcam.learn.classification import LossTerms, classification_loss
 from supcam.learn.config import TrainConfig
 from supcam.learn.encoder import Network, NetworkOutput
 from supcam.learn.history import write_scores
+from supcam.learn.mixup import mixed, partners_of, weighed
 from supcam.learn.optimizer import Groups, adamw, groups_by_layer, layer_factors, parameter_groups
 from supcam.learn.ranks import of_all_ranks
 from supcam.learn.scores import Answers, Scores, joined, score
@@ -88,21 +89,34 @@ class Finetuning(lightning.LightningModule):
 
         Raises ``TrainingError`` when it is not finite.
         """
-        output: NetworkOutput = self.network(batch.pictures)
+        terms = self.terms_of(batch)
+        require_finite(terms.total, step=batch.step)
+        self.terms = {name: getattr(terms, name).detach() for name in self.term_names}
+        self.log("loss", terms.total.detach(), prog_bar=True, logger=False, batch_size=len(batch.types))
+        return terms.total
+
+    def terms_of(self, batch: Batch) -> LossTerms:
+        """The loss of ``batch``, its pictures mixed where the configuration asks for it."""
+        blend = mixed(batch, config=self.config)
+        output: NetworkOutput = self.network(batch.pictures if blend is None else blend.pictures)
+        terms = self._terms(output, batch=batch)
+        if blend is not None:
+            others = self._terms(output, batch=partners_of(batch, partners=blend.partners))
+            terms = weighed(terms, partners=others, share=blend.share)
+        return terms
+
+    def _terms(self, output: NetworkOutput, *, batch: Batch) -> LossTerms:
+        """The loss of all ranks' pictures by the labels of ``batch``."""
         everyone = batch._replace(
             types=of_all_ranks(batch.types),
             counts=of_all_ranks(batch.counts),
             chromosomes=of_all_ranks(batch.chromosomes),
         )
-        terms = classification_loss(
+        return classification_loss(
             output._replace(**{name: of_all_ranks(getattr(output, name)) for name in _LOGITS}),
             batch=everyone,
             config=self.config,
         )
-        require_finite(terms.total, step=batch.step)
-        self.terms = {name: getattr(terms, name).detach() for name in self.term_names}
-        self.log("loss", terms.total.detach(), prog_bar=True, logger=False, batch_size=len(batch.types))
-        return terms.total
 
     @override
     def configure_gradient_clipping(self, optimizer: Any, *_: object, **__: object) -> None:

@@ -11,6 +11,7 @@ from supcam.core.config import ViewConfig
 from supcam.core.crop import Square, network_input
 from supcam.core.types import ClusterType, ConfigError, Region
 from supcam.data.composition import Composer
+from supcam.data.copy_paste import pasted
 from supcam.data.views import draw_view, two_views
 from supcam.learn.batches import UNKNOWN, Example, ExamplePair
 from supcam.learn.stages import Stages
@@ -88,11 +89,15 @@ class MixedSource:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RealSource:
-    """Real pictures alone, nothing composed: each pool with its chance."""
+    """Real pictures alone, nothing composed: each pool with its chance.
+
+    ``donors`` are the single chromosomes that ``pasted_share`` of the pictures get laid over them.
+    """
 
     pools: tuple[Pool, ...]
     chances: np.ndarray
     stages: Stages
+    donors: Pool | None = None
 
     @property
     def kinds(self) -> frozenset[ClusterType | None]:
@@ -110,7 +115,12 @@ class RealSource:
 
     def _shown(self, rng: np.random.Generator) -> Example:
         pool = self.pools[int(rng.choice(len(self.pools), p=self.chances))]
-        return _jittered(pool.draw(rng), stages=self.stages, rng=rng)
+        shown = _jittered(pool.draw(rng), stages=self.stages, rng=rng)
+        share = self.stages.data.pasted_share
+        if self.donors is None or not share or rng.random() >= share:
+            return shown
+        other = _jittered(self.donors.draw(rng), stages=self.stages, rng=rng)
+        return replace(shown, picture=pasted(shown.picture[0], other=other.picture[0], rng=rng)[None])
 
 
 def real_source(regions: Sequence[Region], *, stages: Stages) -> RealSource:
@@ -122,7 +132,9 @@ def real_source(regions: Sequence[Region], *, stages: Stages) -> RealSource:
     groups = _balanced(regions, stages=stages) if stages.data.balanced_types else _by_share(regions, stages)
     drawn = [(pool, share) for pool, share in groups if pool is not None and share > 0]
     weights = np.array([share for _, share in drawn])
-    source = RealSource(tuple(pool for pool, _ in drawn), weights / weights.sum(), stages)
+    singles = [one for one in regions if one.type is ClusterType.INSTANCE]
+    donors = pool_of(singles, shares=stages.composition.source_shares)
+    source = RealSource(tuple(pool for pool, _ in drawn), weights / weights.sum(), stages, donors)
     require_several(source.kinds)
     return source
 

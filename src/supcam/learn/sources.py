@@ -19,6 +19,7 @@ from supcam.data.manifest import Manifest, ManifestOptions, read_manifest
 from supcam.data.piece import prepare
 from supcam.data.split import Cased, Roles, read_roles
 from supcam.learn.batches import Example, ExampleSource, TrainingSources
+from supcam.learn.label_thrift import with_few_labels
 from supcam.learn.mixing import MixedSource, RealSource, example_of, pool_of, real_source, require_several
 from supcam.learn.recipe import Recipe
 from supcam.learn.run_folder import sha256_of
@@ -56,6 +57,10 @@ class PartsReader:
         validation = {name: self.examples(recipe, parts=parts) for name, parts in data.validation.items()}
         learnt = self.harvest(recipe, parts=data.train)
         data_hash = self._hash(stages)
+        if data.clusters_a_class is not None:
+            n, seed = data.clusters_a_class, recipe.train.seed
+            learnt = with_few_labels(learnt, clusters_a_class=n, seed=seed)
+            data_hash = f"{data_hash} {n} of seed {seed}"
         if data.typed_by is not None:
             checkpoint = Path(data.typed_by)
             learnt = with_weak_types(learnt, checkpoint=checkpoint, least=data.typed_from)

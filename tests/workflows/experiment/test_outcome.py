@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tiny_experiment import invent, invented_answer, invented_truth, write_plan
+from tests.tiny_experiment import Invented, invent, invented_answer, invented_truth, write_plan
 
 from supcam.core.types import Box, ClusterType, ManifestError, Region
 from supcam.workflows.experiment.outcome import (
@@ -55,7 +55,7 @@ def test_truth_holds_what_is_known_of_regions_in_their_order() -> None:
 
 def test_table_has_the_answers_beside_the_truth() -> None:
     truth = invented_truth(PARTS)
-    table = table_of(invented_answer(truth, n_right=9, seed=1), truth=truth, fold="folds")
+    table = table_of(invented_answer(truth, invented=Invented(n_right=9), seed=1), truth=truth, fold="folds")
     assert list(table.cases) == ["c"] * 10 + ["d"] * 10
     assert table.true_types[:10].tolist() == [0] * 8 + [1, -1]
     assert table.predicted_types[:10].tolist() == [3] + [0] * 7 + [1, 1]
@@ -66,7 +66,7 @@ def test_table_has_the_answers_beside_the_truth() -> None:
 @pytest.mark.parametrize("column", ["types", "counts"])
 def test_answers_to_other_pictures_are_refused(column: str) -> None:
     truth = invented_truth(PARTS)
-    answered = invented_answer(truth, n_right=9, seed=1)
+    answered = invented_answer(truth, invented=Invented(n_right=9), seed=1)
     fewer = answered.model_copy(update={column: getattr(answered, column)[1:]})
     with pytest.raises(ManifestError, match=r"19 .*one of each for the 20 pictures"):
         table_of(fewer, truth=truth, fold="folds")

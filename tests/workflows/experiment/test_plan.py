@@ -17,18 +17,17 @@ def bench(tmp_path: Path) -> Bench:
     return write_plan(tmp_path)
 
 
-def test_runs_follow_the_rows_their_seeds_and_their_folds(bench: Bench) -> None:
+def test_runs_follow_the_seeds_the_rows_and_their_folds(bench: Bench) -> None:
     plan = change_plan(bench, "seeds = [1]", new="seeds = [1, 2]")
     assert [run.name for run in runs_of(plan)] == [
-        "plain_seed1", "plain_seed2", "full_seed1", "full_seed2", "probe_seed1", "probe_seed2",
-        "folded_seed1_lab_fold1", "folded_seed1_lab_fold2",
-        "folded_seed2_lab_fold1", "folded_seed2_lab_fold2",
+        "plain_seed1", "full_seed1", "probe_seed1", "folded_seed1_lab_fold1", "folded_seed1_lab_fold2",
+        "plain_seed2", "full_seed2", "probe_seed2", "folded_seed2_lab_fold1", "folded_seed2_lab_fold2",
     ]  # fmt: skip
 
 
 def test_row_may_have_seeds_of_its_own(bench: Bench) -> None:
     plan = change_plan(bench, 'name = "One step"\n', new='name = "One step"\nseeds = [5, 7]\n')
-    assert [run.seed for run in runs_of(plan, only=["plain", "full"])] == [5, 7, 1]
+    assert [run.seed for run in runs_of(plan, only=["plain", "full"])] == [5, 1, 7]
 
 
 def test_run_without_a_fold_is_scored_on_it_alone_and_on_all_other_sets(bench: Bench) -> None:

@@ -58,6 +58,12 @@ def test_part_that_is_learnt_from_cannot_be_scored(bench: Bench) -> None:
         recipes(bench)
 
 
+def test_step_2_with_two_starts_is_refused(bench: Bench) -> None:
+    append(bench, "full.toml", '\n[train]\ninit_from = "elsewhere.ckpt"\n')
+    with pytest.raises(ConfigError, match=r"\[pretrain\] and train\.init_from = 'elsewhere\.ckpt'"):
+        recipes(bench)
+
+
 def test_step_1_is_one_for_recipes_that_differ_in_step_2_alone(bench: Bench) -> None:
     found = recipes(bench)
     assert first_step_of(found["plain_seed1"]) == ""

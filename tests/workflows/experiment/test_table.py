@@ -96,6 +96,27 @@ def test_seeds_stand_behind_the_accuracy(bench: Bench) -> None:
     assert (found["runs"], found["four types"]) == ("3/3", "0.889 (0.889-0.889) 0.901..0.903")
 
 
+def test_seeds_that_are_whole_are_shown_and_compared_with_the_same_ones(bench: Bench) -> None:
+    """The reference has a third seed, badly read, that the other row lacks: no part of the difference."""
+    change_plan(bench, "seeds = [1]", new="seeds = [1, 2, 3]")
+    for seed, n_right in ((1, 9), (2, 9), (3, 5)):
+        invent(bench, row="full", seed=seed, invented=Invented(n_right=n_right))
+    for seed in (1, 2):
+        invent(bench, row="plain", seed=seed)
+    found = cells(bench, "One step")
+    assert (found["runs"], found["macro recall"]) == ("2/3", "0.938 (0.938-0.938)")
+    assert found["macro recall against reference"] == "+0.000 (+0.000 to +0.000)"
+
+
+def test_verdict_says_plainly_what_is_worse_and_what_makes_no_difference(bench: Bench) -> None:
+    assert "Not shown to differ" not in told(bench.folder)
+    for row, n_right in (("full", 8), ("plain", 7), ("probe", 8), ("folded", 9)):
+        invent(bench, row=row, invented=Invented(n_right=n_right))
+    (line,) = [one for one in told(bench.folder).splitlines() if "on `folds`, against" in one]
+    assert "**Worse**: One step. **Better**: One step, out of fold." in line
+    assert line.endswith("to help or to harm: Two steps; probe.")
+
+
 def test_time_and_commits_are_told(bench: Bench) -> None:
     invent(bench, row="full")
     invent(bench, row="probe", invented=Invented(train_seconds=3600.0))

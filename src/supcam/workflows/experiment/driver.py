@@ -15,6 +15,8 @@ from statistics import median
 from supcam.core.types import ManifestError, SupcamError, TrainingError
 from supcam.learn.recipe import Recipe
 from supcam.learn.sources import PartsReader
+from supcam.workflows.experiment.claim import HeldElsewhereError, held
+from supcam.workflows.experiment.closeness import every_run, wanted_runs
 from supcam.workflows.experiment.outcome import Outcome, read_outcome, read_truth, spent_seconds
 from supcam.workflows.experiment.plan import RESULTS, Plan, Rates, Run, read_plan, runs_of
 from supcam.workflows.experiment.recipes import first_step_of, is_by, recipe_of
@@ -31,12 +33,24 @@ class Estimate:
     n_to_do: int
     spent_hours: float
     hours_to_do: float
+    n_possible: int = 0
+    possible_hours: float = 0.0
+
+    @property
+    def most_hours(self) -> float:
+        """If every row turns out to deserve its further seeds."""
+        return self.spent_hours + self.hours_to_do + self.possible_hours
 
     def told(self) -> str:
         """In one line."""
+        possible = (
+            f"; up to {self.n_possible} more of rows near the reference, {self.possible_hours:.1f} hours"
+            if self.n_possible
+            else ""
+        )
         return (
             f"{self.n_to_do} of {self.n_runs} runs to do, about {self.hours_to_do:.1f} machine hours; "
-            f"{self.spent_hours:.1f} were spent"
+            f"{self.spent_hours:.1f} were spent{possible}"
         )
 
 
@@ -71,13 +85,26 @@ def run_plan(bench: Bench, *, work: Work) -> tuple[Failed, ...]:
     estimate = _estimate(plan, found=found, bench=bench)
     work.tell(estimate.told())
     _require_within(plan, estimate)
-    to_do = [run for run in chosen if run not in found]
-    if work.dry or not to_do:
-        return ()
-    failed = []
-    for done, (name, told) in enumerate(_carried_out(to_do, plan=plan, bench=bench, work=work), start=1):
-        work.tell(f"{done} of {len(to_do)}: {name}: {told.reason if isinstance(told, Failed) else told}")
-        failed += [told] if isinstance(told, Failed) else []
+    _require_short(plan, runs=chosen, found=found, bench=bench)
+    return () if work.dry else _all_carried_out(plan, found=found, bench=bench, work=work)
+
+
+def _all_carried_out(
+    plan: Plan, *, found: Mapping[Run, Outcome], bench: Bench, work: Work
+) -> tuple[Failed, ...]:
+    """What failed. Results decide which further runs are asked for, until they ask for no more."""
+    failed: list[Failed] = []
+    tried: set[Run] = set()
+    while to_do := [
+        run
+        for run in wanted_runs(plan, found=found, only=work.only).runs
+        if run not in found and run not in tried
+    ]:
+        for done, (name, told) in enumerate(_carried_out(to_do, plan=plan, bench=bench, work=work), start=1):
+            work.tell(f"{done} of {len(to_do)}: {name}: {told.reason if isinstance(told, Failed) else told}")
+            failed += [told] if isinstance(told, Failed) else []
+        tried |= {*to_do}
+        found = _all_found(plan, bench=bench)
     return tuple(failed)
 
 
@@ -88,27 +115,40 @@ def estimate_of(plan: Plan, *, bench: Bench) -> Estimate:
 
 def _all_found(plan: Plan, *, bench: Bench) -> dict[Run, Outcome]:
     """The results that are there, by their runs."""
-    runs = runs_of(plan)
+    runs = every_run(plan)
     return {run: outcome for run in runs if (outcome := _found(run, plan=plan, bench=bench)) is not None}
 
 
 def _estimate(plan: Plan, *, found: Mapping[Run, Outcome], bench: Bench) -> Estimate:
-    runs = runs_of(plan)
+    wanted = wanted_runs(plan, found=found)
     paces = paces_of(found.values(), rates=plan.rates)
     begun = {outcome.first_step for outcome in found.values()}
-    to_do = 0.0
-    for run in runs:
-        if run not in found:
-            recipe = recipe_of(run, plan=plan, folder=bench.folder)
-            first = first_step_of(recipe)
-            to_do += _seconds_of(recipe, paces=paces, is_begun=first in begun)
-            begun.add(first)
+    to_do = [run for run in wanted.runs if run not in found]
+    possible = [run for run in wanted.possible if run not in found]
+    seconds = [
+        sum(_seconds_of_all(runs, plan=plan, bench=bench, paces=paces, begun=begun))
+        for runs in (to_do, possible)
+    ]
     return Estimate(
-        n_runs=len(runs),
-        n_to_do=len(runs) - len(found),
+        n_runs=len({*wanted.runs, *found}),
+        n_to_do=len(to_do),
         spent_hours=spent_seconds(found.values()) / _HOUR,
-        hours_to_do=to_do / _HOUR,
+        hours_to_do=seconds[0] / _HOUR,
+        n_possible=len(possible),
+        possible_hours=seconds[1] / _HOUR,
     )
+
+
+def _seconds_of_all(
+    runs: Iterable[Run], *, plan: Plan, bench: Bench, paces: Rates, begun: set[str]
+) -> Iterator[float]:
+    """Of each run; a step 1 that was ``begun``, or that an earlier one of them shares, counts no more."""
+    shared = {*begun}
+    for run in runs:
+        recipe = recipe_of(run, plan=plan, folder=bench.folder)
+        first = first_step_of(recipe)
+        yield _seconds_of(recipe, paces=paces, is_begun=first in shared)
+        shared.add(first)
 
 
 def paces_of(outcomes: Iterable[Outcome], *, rates: Rates) -> Rates:
@@ -127,13 +167,27 @@ def _seconds_of(recipe: Recipe, *, paces: Rates, is_begun: bool) -> float:
 
 
 def _require_within(plan: Plan, estimate: Estimate) -> None:
-    hours = estimate.spent_hours + estimate.hours_to_do
-    if hours > plan.budget_hours:
+    if estimate.most_hours > plan.budget_hours:
         raise TrainingError(
-            f"a plan of about {hours:.1f} machine hours",
+            f"a plan of about {estimate.most_hours:.1f} machine hours",
             expected=f"at most its budget of {plan.budget_hours:g}",
             remedy="take rows or seeds out, shorten the recipes, or raise budget_hours",
         )
+
+
+def _require_short(plan: Plan, *, runs: Sequence[Run], found: Mapping[Run, Outcome], bench: Bench) -> None:
+    """Nothing, when every run that is still to be done ends within ``minutes_a_run``, by the plan's rates."""
+    if plan.minutes_a_run is None:
+        return
+    for run in runs:
+        recipe = recipe_of(run, plan=plan, folder=bench.folder)
+        minutes = _seconds_of(recipe, paces=plan.rates, is_begun=False) / 60
+        if run not in found and minutes > plan.minutes_a_run:
+            raise TrainingError(
+                f"a run {run.name} of about {minutes:.1f} minutes",
+                expected=f"at most {plan.minutes_a_run:g} a run",
+                remedy="shorten its recipe, or raise minutes_a_run",
+            )
 
 
 def _found(run: Run, *, plan: Plan, bench: Bench) -> Outcome | None:
@@ -200,9 +254,16 @@ def _group(runs: Sequence[Run], plan: Plan, bench: Bench) -> list[tuple[str, str
 
 
 def _tried(run: Run, *, plan: Plan, bench: Bench, reader: PartsReader) -> str | Failed:
-    """What to tell of the run: its scores, or why there are none."""
+    """What to tell of the run: its scores, or why there are none.
+
+    A run that another command is at is left to it, and one that another command finished meanwhile is kept.
+    """
     try:
-        outcome = carry_out(run, plan=plan, bench=bench, reader=reader)
+        with held(bench.runs / run.name, wait=False):
+            done = _found(run, plan=plan, bench=bench)
+            outcome = done or carry_out(run, plan=plan, bench=bench, reader=reader)
+    except HeldElsewhereError:
+        return "left to another command, which is at it"
     except SupcamError as error:
         return Failed(run.name, str(error))
     told = [

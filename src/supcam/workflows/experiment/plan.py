@@ -41,6 +41,16 @@ class Row(StageConfig):
         return Path(self.recipe).stem
 
 
+class Close(StageConfig):
+    """Which rows deserve further seeds: those near the reference, or above it, by macro recall."""
+
+    seeds: tuple[int, ...] = Field(min_length=1, description="Further seeds of such rows.")
+    within: float = Field(
+        0.02, ge=0, le=1, description="A row this far below the reference, or less, deserves them."
+    )
+    scored: str | None = Field(None, description="The scored set that decides; None: the mean of all sets.")
+
+
 class Plan(StageConfig):
     """A table: its rows, and what is common to them."""
 
@@ -49,6 +59,13 @@ class Plan(StageConfig):
     budget_hours: float = Field(gt=0, description="Machine hours that all its runs may take together.")
     reference: str = Field(description="Row with which the others are compared, by its recipe's name.")
     seeds: tuple[int, ...] = Field((1,), min_length=1, description="Each row is run once for each.")
+    close: Close | None = Field(
+        None,
+        description="Further seeds for rows near the reference; None: every row has its seeds and no more.",
+    )
+    minutes_a_run: float | None = Field(
+        None, gt=0, description="A run that would take longer at the rates is refused; None: no limit."
+    )
     rates: Rates = Field(Rates(), description="For the first estimate of time.")
     scored: dict[str, tuple[str, ...]] = Field(
         min_length=1, description="Named sets of parts (source:role) that runs are scored on."
@@ -70,6 +87,17 @@ class Plan(StageConfig):
         lists = [self.seeds, *(row.seeds for row in self.rows), *(row.folds for row in self.rows)]
         if any(_has_twice(one) for one in lists):
             raise ValueError("a seed or a fold twice in one list")
+        return self
+
+    @model_validator(mode="after")
+    def _further_seeds_are_further(self) -> Plan:
+        if self.close is None:
+            return self
+        if self.close.scored is not None and self.close.scored not in self.scored:
+            raise ValueError(f"close.scored {self.close.scored!r} that is none of the scored sets")
+        for row in self.rows:
+            if {*self.close.seeds} & {*(row.seeds or self.seeds)} or _has_twice(self.close.seeds):
+                raise ValueError(f"further seeds that {row.key!r} has already, or one of them twice")
         return self
 
     @model_validator(mode="after")
@@ -120,9 +148,10 @@ def read_plan(folder: Path) -> Plan:
 
 
 def runs_of(plan: Plan, *, only: Sequence[str] = ()) -> tuple[Run, ...]:
-    """All runs, in the order of the rows; with ``only``, of the rows of these names.
+    """The runs that every row has, seed after seed in the order of the rows; with ``only``, of these rows.
 
-    Raises ``ConfigError`` for a name that is no row.
+    A plan that is stopped early has then scored all rows equally often. Raises ``ConfigError`` for a name
+    that is no row.
     """
     unknown = sorted({*only} - {row.key for row in plan.rows})
     if unknown:
@@ -131,10 +160,22 @@ def runs_of(plan: Plan, *, only: Sequence[str] = ()) -> tuple[Run, ...]:
             expected=f"rows among {', '.join(row.key for row in plan.rows)}",
             remedy="name rows by their recipe's file, without the ending",
         )
-    return tuple(run for row in plan.rows if not only or row.key in only for run in _runs_of(row, plan))
+    rows = [row for row in plan.rows if not only or row.key in only]
+    n_seeds = max((len(row.seeds or plan.seeds) for row in rows), default=0)
+    return tuple(
+        run
+        for place in range(n_seeds)
+        for row in rows
+        for run in _runs_of(row, (row.seeds or plan.seeds)[place : place + 1])
+    )
 
 
-def _runs_of(row: Row, plan: Plan) -> Iterator[Run]:
-    for seed in row.seeds or plan.seeds:
+def further_runs_of(row: Row, *, plan: Plan) -> tuple[Run, ...]:
+    """The runs that ``row`` has beside those of ``runs_of``, once it turns out near the reference."""
+    return tuple(_runs_of(row, () if plan.close is None else plan.close.seeds))
+
+
+def _runs_of(row: Row, seeds: Sequence[int]) -> Iterator[Run]:
+    for seed in seeds:
         for fold in row.folds or (None,):
             yield Run(row=row, seed=seed, fold=fold)

@@ -19,11 +19,12 @@ from supcam.workflows.experiment.plan import Plan, Run
 def recipe_of(run: Run, *, plan: Plan, folder: Path) -> Recipe:
     """The recipe of ``run`` with its seed, and without its fold among what is learnt from.
 
-    Raises ``ConfigError`` for a fold that the recipe does not learn from, and when a part that is scored
-    stays among what is learnt from.
+    Raises ``ConfigError`` for a fold that the recipe does not learn from, when a part that is scored stays
+    among what is learnt from, and for a step 2 that has two starts.
     """
     path = folder / run.row.recipe
     recipe = read_recipe(path)
+    _require_own_start(recipe, where=path)
     learnt = read_stages(recipe).data.train
     if run.fold is not None and run.fold not in learnt:
         raise ConfigError(
@@ -38,6 +39,17 @@ def recipe_of(run: Run, *, plan: Plan, folder: Path) -> Recipe:
     if run.fold is None:
         return seeded
     return seeded.model_copy(update={"data": {**recipe.data, "train": [*left]}})
+
+
+def _require_own_start(recipe: Recipe, *, where: Path) -> None:
+    """Step 2 starts where step 1 ended; a second start would be passed over without a word."""
+    if recipe.pretrain is not None and recipe.train.init_from is not None:
+        raise ConfigError(
+            f"a table [pretrain] and train.init_from = {recipe.train.init_from!r}",
+            expected="one of the two: step 2 starts where step 1 ended",
+            remedy="take train.init_from out, or write it as pretrain.init_from",
+            where=where,
+        )
 
 
 def _require_unseen(learnt: Sequence[str], *, scored: Iterable[Sequence[str]], where: Path) -> None:

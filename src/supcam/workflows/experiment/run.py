@@ -18,6 +18,7 @@ from supcam.learn.run import RunResult, run_finetuning, run_pretraining
 from supcam.learn.run_folder import versions
 from supcam.learn.scores import score
 from supcam.learn.sources import PartsReader
+from supcam.workflows.experiment.claim import held
 from supcam.workflows.experiment.outcome import Answered, Outcome, Truth, truth_of, write_outcome, written
 from supcam.workflows.experiment.plan import RESULTS, Plan, Run
 from supcam.workflows.experiment.recipes import first_step_of, recipe_of
@@ -83,9 +84,10 @@ def _learn(recipe: Recipe, *, sources: TrainingSources, runs: Path, name: str) -
     first, first_seconds, started = first_step_of(recipe), None, recipe
     if first and recipe.pretrain is not None:
         folder = runs / f"pretrain_{first}"
-        begun = _timed(
-            lambda: run_pretraining(recipe, sources=sources, folder=folder, reuse=True), folder=folder
-        )
+        with held(folder, wait=True):
+            begun = _timed(
+                lambda: run_pretraining(recipe, sources=sources, folder=folder, reuse=True), folder=folder
+            )
         first_seconds = _seconds(folder)
         started = recipe.started_from(begun.checkpoint)
     folder = runs / name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from statistics import mean
@@ -14,6 +14,7 @@ from supcam.core.disk import write_whole
 from supcam.core.types import ManifestError
 from supcam.measure.comparison import FIGURES, Compared, compare
 from supcam.measure.table import PredictionTable, stacked
+from supcam.workflows.experiment.closeness import every_run, wanted_runs
 from supcam.workflows.experiment.outcome import (
     Outcome,
     read_outcome,
@@ -21,7 +22,7 @@ from supcam.workflows.experiment.outcome import (
     spent_seconds,
     table_of,
 )
-from supcam.workflows.experiment.plan import RESULTS, Plan, Row, Run, read_plan, runs_of
+from supcam.workflows.experiment.plan import RESULTS, Plan, Row, Run, read_plan
 from supcam.workflows.experiment.recipes import is_by, recipe_of
 
 COMPARED_BY = "macro_recall"
@@ -30,11 +31,13 @@ _SEED = 0
 
 RunsFound = Mapping[Run, Outcome | None]
 """Runs of one row, with their results where there are any."""
+BySeed = Mapping[int, PredictionTable]
+BySet = Mapping[str, BySeed]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowResults:
-    """A row with those of its runs that are finished, and its figures on each set that all were scored on.
+    """A row with those of its runs that are finished, and its figures on each set over its whole seeds.
 
     ``is_current`` tells whether all finished ones came from the recipe as it is now.
     """
@@ -62,7 +65,11 @@ def read_rows(folder: Path) -> tuple[RowResults, ...]:
     Raises ``ManifestError`` for a damaged result, ``ConfigError`` for a plan or recipe that cannot be used.
     """
     plan = read_plan(folder)
-    found = {run: read_outcome(folder / RESULTS, name=run.name) for run in runs_of(plan)}
+    there = {run: read_outcome(folder / RESULTS, name=run.name) for run in every_run(plan)}
+    known = {run: outcome for run, outcome in there.items() if outcome is not None}
+    found: RunsFound = {
+        run: there[run] for run in there if run in known or run in wanted_runs(plan, found=known).runs
+    }
     of_rows = {
         row.key: {run: outcome for run, outcome in found.items() if run.row is row} for row in plan.rows
     }
@@ -86,36 +93,54 @@ def _are_current(runs: RunsFound, *, plan: Plan, folder: Path) -> bool:
     )
 
 
-def _figures(
-    row: Row, *, tables: Mapping[str, Mapping[str, PredictionTable]], reference: Row
-) -> dict[str, Mapping[str, Compared]]:
+def _figures(row: Row, *, tables: Mapping[str, BySet], reference: Row) -> dict[str, Mapping[str, Compared]]:
+    own, theirs = tables[row.key], tables[reference.key]
     return {
-        name: compare(
-            table,
-            reference=None if row is reference else tables[reference.key].get(name),
-            rng=np.random.default_rng(_SEED),
-        )
-        for name, table in tables[row.key].items()
+        name: _compared(by_seed, reference={} if row is reference else theirs[name])
+        for name, by_seed in own.items()
+        if by_seed
     }
 
 
-def _tables(runs: RunsFound, *, plan: Plan, folder: Path) -> dict[str, PredictionTable]:
-    """All answers of a row's runs on each set, one run below the other; nothing unless all have answered."""
-    answered = [(run, outcome.sets if outcome is not None else {}) for run, outcome in runs.items()]
+def _compared(own: BySeed, *, reference: BySeed) -> Mapping[str, Compared]:
+    """Figures over all whole seeds; differences over those that both have, or all where they share none."""
+    whole = compare(stacked([*own.values()]), rng=np.random.default_rng(_SEED))
+    if not reference:
+        return whole
+    shared = [seed for seed in own if seed in reference]
+    ours = [own[seed] for seed in shared] or [*own.values()]
+    theirs = [reference[seed] for seed in shared] or [*reference.values()]
+    paired = compare(stacked(ours), reference=stacked(theirs), rng=np.random.default_rng(_SEED))
     return {
-        name: stacked(
-            [
-                table_of(
-                    sets[name],
-                    truth=read_truth(folder / RESULTS, named=sets[name].truth),
-                    fold=run.fold or name,
-                )
-                for run, sets in answered
-            ]
-        )
+        name: replace(paired[name], value=one.value, low=one.low, high=one.high)
+        for name, one in whole.items()
+    }
+
+
+def _tables(runs: RunsFound, *, plan: Plan, folder: Path) -> BySet:
+    """A row's answers on each set by seed, folds below each other; whole seeds alone."""
+    seeds = dict.fromkeys(run.seed for run in runs)
+    return {
+        name: {
+            seed: stacked([_table(run, outcome, name=name, folder=folder) for run, outcome in of_seed])
+            for seed in seeds
+            if (of_seed := _whole(runs, seed=seed, name=name))
+        }
         for name in plan.scored
-        if all(name in sets for _, sets in answered)
     }
+
+
+def _whole(runs: RunsFound, *, seed: int, name: str) -> list[tuple[Run, Outcome]]:
+    """All runs of the seed with their results on the set ``name``; none unless all are there."""
+    of_seed = [(run, outcome) for run, outcome in runs.items() if run.seed == seed]
+    there = [(run, one) for run, one in of_seed if one is not None and name in one.sets]
+    return there if len(there) == len(of_seed) else []
+
+
+def _table(run: Run, outcome: Outcome, *, name: str, folder: Path) -> PredictionTable:
+    answered = outcome.sets[name]
+    truth = read_truth(folder / RESULTS, named=answered.truth)
+    return table_of(answered, truth=truth, fold=run.fold or name)
 
 
 def told(folder: Path) -> str:
@@ -128,6 +153,7 @@ def told(folder: Path) -> str:
             "",
             *_table_lines(name, rows=rows, plan=plan),
             "",
+            *_verdict(name, rows=rows, plan=plan),
         ]
     return "\n".join(lines)
 
@@ -141,6 +167,26 @@ def _run_lines(rows: Sequence[RowResults]) -> Iterator[str]:
         "Intervals are 95 %, by case. Figures are means over seeds; behind the accuracy stand the lowest and "
         "the highest seed's. A bold difference is one whose interval leaves 0 out."
     )
+
+
+def _verdict(name: str, *, rows: Sequence[RowResults], plan: Plan) -> Iterator[str]:
+    """Plainly, which rows are worse, better, or neither; nothing before the first comparison."""
+    told_of: dict[str, list[str]] = {"worse": [], "better": [], "neither": []}
+    for row in rows:
+        figure = row.figures[name][COMPARED_BY] if name in row.figures else None
+        if figure is not None and isfinite(figure.difference_low):
+            verdict = ("better" if figure.difference > 0 else "worse") if figure.differs else "neither"
+            reference = plan.reference_of(row.row)
+            to = "" if reference.key == plan.reference else f" (to {_named(reference)})"
+            told_of[verdict].append(_named(row.row) + to)
+    if any(told_of.values()):
+        parts = {what: "; ".join(names) or "no row" for what, names in told_of.items()}
+        yield (
+            f"By {FIGURES[COMPARED_BY]} on `{name}`, against the reference. **Worse**: {parts['worse']}. "
+            f"**Better**: {parts['better']}. **Not shown to differ**, so that what is special about "
+            f"them is not shown to help or to harm: {parts['neither']}."
+        )
+        yield ""
 
 
 def _table_lines(name: str, *, rows: Sequence[RowResults], plan: Plan) -> Iterator[str]:
@@ -188,7 +234,11 @@ def _figure(figure: Compared) -> str:
 
 def _spread(row: RowResults, *, name: str) -> str:
     """The lowest and highest seed's accuracy, where there are several whole runs."""
-    values = [value for one in row.outcomes if (value := one.sets[name].figures.get("accuracy")) is not None]
+    values = [
+        value
+        for one in row.outcomes
+        if name in one.sets and (value := one.sets[name].figures.get("accuracy")) is not None
+    ]
     return f" {min(values):.3f}..{max(values):.3f}" if len(values) > 1 and not row.row.folds else ""
 
 
