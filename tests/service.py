@@ -166,13 +166,30 @@ def served(config: ServiceConfig, *, extra: tuple[str, ...] = ()) -> Iterator[su
     command += ["--workers", str(config.workers), *extra]
     command += ["--model", str(config.model)] if config.model else []
     command += ["--database", config.database] if config.database else []
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    with (
+        log_of(config).open("ab") as log,
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log) as process,
+    ):
         try:
             wait_until(lambda: is_ready(config.port) or process.poll() is not None)
-            assert process.poll() is None, (process.stderr.read() if process.stderr else b"").decode()
+            assert process.poll() is None, log_of(config).read_text()
             yield process
         finally:
             process.kill()
+
+
+def workers_of(pid: int) -> list[int]:
+    """The workers of a server; the process that watches over shared memory is none."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    found = {int(each) for each in listed.split()}
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        found |= {int(each) for each in (thread / "children").read_text().split()}
+    return [each for each in found if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()]
+
+
+def log_of(config: ServiceConfig) -> Path:
+    """What the server at the port of ``config`` said."""
+    return config.data.with_name(f"server-{config.port}.log")
 
 
 def is_ready(port: int) -> bool:

@@ -21,6 +21,8 @@ from tests.commands import run_python, supcam_
 from tests.csv_rows import rows_of
 from tests.drawn_crops import draw_crop, write_crop
 from tests.drawn_spreads import write_spread
+from tests.hostile import HARMLESS, write_all
+from tests.measured import supcam_measured
 from tests.tiny_bundle import write_tiny
 
 import supcam
@@ -142,6 +144,22 @@ def test_many_bad_pictures_at_once_leave_the_good_ones(room: Path, bundle: Path)
     assert result.exit_code == SOME_FAILED
     assert [row["path"] for row in rows_of(room / "p.csv")] == [f"good{seed}.png" for seed in range(5)]
     assert len(rows_of(room / "p.errors.csv")) == len(named) - 5
+
+
+@pytest.mark.parametrize("command", ["classify", "analyze"])
+def test_hostile_files_are_rows_of_errors_and_cost_little(command: str, room: Path, bundle: Path) -> None:
+    """Bombs, polyglots, broken headers, all in one folder: only those that are pictures are read."""
+    (room / "out").mkdir()
+    before = {path.name for path in write_all(room / "in")}
+    output = room / "out" / ("p.csv" if command == "classify" else "results")
+    done = supcam_measured(command, "in", "--output", output, "--model", bundle)
+    assert done.status == SOME_FAILED, done.told
+    assert "Traceback" not in done.told
+    failed, column = ("p.errors.csv", "path") if command == "classify" else ("results/errors.csv", "image")
+    named = {Path(row[column]).stem for row in rows_of(room / "out" / failed)}
+    assert named == {Path(name).stem for name in before} - set(HARMLESS)
+    assert (names_in(room), names_in(room / "in")) == ({"in", "out"}, before)
+    assert done.peak_bytes < 1_200_000_000
 
 
 def test_a_page_can_be_chosen(room: Path, bundle: Path) -> None:

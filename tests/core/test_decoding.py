@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.hostile import many_scans
 
 from supcam.core.decoding import Decoded, decode
 from supcam.core.types import ImageError
@@ -228,3 +229,10 @@ def test_what_is_no_picture_is_called_what_it_is(data: bytes, found: str) -> Non
 def test_only_the_first_page_exists() -> None:
     with pytest.raises(ImageError, match="found 1 page; expected at least 3"):
         read(WHOLE["png"], page=2)
+
+
+def test_many_scans_are_refused_before_any_is_decoded() -> None:
+    """Ten scans are usual; each costs the whole picture again, however few bytes it has."""
+    assert read(WHOLE["jpeg progressive"]).samples.size
+    with pytest.raises(ImageError, match="scans"):
+        read(many_scans(600))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from tests.drawn_spreads import drawn, write_spread
+from tests.hostile import BROKEN, FILES, HARMLESS, STRANGERS
 
 from supcam.core import large
 from supcam.core.config import ImageConfig
@@ -72,3 +73,18 @@ def test_errors_name_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         open_picture(tmp_path / "f.tif", config=CONFIG),
     ):
         pass
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_hostile_files_are_errors_and_disguised_pictures_are_read(tmp_path: Path, name: str) -> None:
+    """Bombs, broken headers, endless links; whatever is wrong with them, it is told in one way."""
+    path = tmp_path / f"{name}.png"
+    path.write_bytes(FILES[name]())
+    if name in HARMLESS:
+        with open_picture(path, config=CONFIG) as picture:
+            assert picture.size == (90, 90)
+        return
+    assert name in STRANGERS or name in BROKEN
+    with pytest.raises(ImageError) as told, open_picture(path, config=CONFIG):
+        pass
+    assert len(str(told.value)) < 500

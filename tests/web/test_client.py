@@ -43,6 +43,8 @@ def test_a_whole_review_by_the_client(config: ServiceConfig, client: Client, tmp
     assert client.similar(one.id) == ()
     assert client.seen(one.id).side_px > 0
     assert client.agreement() == ()
+    assert [each.id for each in client.jobs(state="done").items] == [job.id]
+    assert client.jobs(state="queued").items == ()
     for picture in (
         client.picture(job.image_id),
         client.picture(job.image_id, overlay=True),

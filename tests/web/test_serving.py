@@ -1,17 +1,33 @@
 from __future__ import annotations
 
+import itertools
+import re
 import shutil
 import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import httpx2
 import pytest
-from tests.service import free_port, picture_bytes, post_pictures, read_all, served, serving
+from tests.hostile import BROKEN, FILES, HARMLESS, NAMES, STRANGERS, corpus
+from tests.measured import resident_bytes
+from tests.service import (
+    free_port,
+    log_of,
+    picture_bytes,
+    post_pictures,
+    read_all,
+    served,
+    serving,
+    wait_until,
+    workers_of,
+)
 from tests.service import service_config as settings_of
 
 from supcam.core.types import ConfigError, SupcamError
 from supcam.web.client import Client
+from supcam.web.config import ServiceConfig
 from supcam.web.serving import opened, purge_now, service_config
 from supcam.web.tokens import create_token, list_tokens
 from supcam.web.vault import Vault
@@ -83,3 +99,53 @@ def test_a_client_gone_in_mid_upload_leaves_nothing(tmp_path: Path, model_folder
         with Client(f"http://127.0.0.1:{config.port}") as client:
             assert client.images().items == ()
         assert not [path for path in config.vault.rglob("*") if path.is_file()]
+
+
+def test_hostile_files_harm_neither_service_nor_folders(tmp_path: Path, model_folder: Path) -> None:
+    """Bombs, polyglots, broken headers under names like paths: refused or failed, each for its reason.
+
+    No worker dies of them, memory stays bounded, nothing is written outside the data folder, and pictures in
+    disguise are read as pictures.
+    """
+    config = settings_of(tmp_path, model=model_folder, port=free_port(), workers=1)
+    with served(config) as server, Client(f"http://127.0.0.1:{config.port}") as client:
+        wait_until(lambda: len(workers_of(server.pid)) == 1)
+        crew, before = workers_of(server.pid), outside(config)
+        images = send_all(f"http://127.0.0.1:{config.port}")
+        wait_until(lambda: not {"queued", "running"} & set(client_states(client)))
+        assert workers_of(server.pid) == crew
+        assert all(resident_bytes(pid, peak=True) < 1_000_000_000 for pid in (server.pid, *crew))
+        assert server.poll() is None
+        jobs = {job.image_id: job for job in client.jobs(limit=500).items}
+        text = client.export("objects.csv").decode()
+    assert outside(config) == before
+    assert all(re.fullmatch(r"[0-9a-f]{64}", each.name) for each in config.vault.rglob("*") if each.is_file())
+    assert "evil" not in log_of(config).read_text()
+    assert "=cmd" not in re.sub(r"'=cmd", "", text)
+    assert set(images) == set(HARMLESS) | set(BROKEN)
+    assert {name for name, image in images.items() if jobs[image].state == "done"} == set(HARMLESS)
+    assert all(len(jobs[images[name]].reason) > 10 for name in BROKEN)
+
+
+def send_all(url: str) -> dict[str, str]:
+    """The ids of the pictures made of hostile files, those that were let in."""
+    images, names = {}, itertools.cycle(NAMES)
+    with httpx2.Client(base_url=url, timeout=60.0) as http:
+        for (file, content), kind in zip(corpus(), itertools.cycle(["metaphases", "clusters"]), strict=False):
+            answer = http.post(f"/api/v1/{kind}", files=[("files", (next(names) or "blank", content))])
+            assert answer.status_code == (415 if file in STRANGERS else 202), file
+            if answer.status_code == 202:
+                images[file] = answer.json()["jobs"][0]["image_id"]
+            else:
+                assert answer.headers["content-type"] == "application/problem+json"
+    assert len(images) == len(FILES) - len(STRANGERS)
+    return images
+
+
+def client_states(client: Client) -> list[str]:
+    return [job.state for job in client.jobs(limit=500).items]
+
+
+def outside(config: ServiceConfig) -> set[Path]:
+    """All that lies beside the data folder."""
+    return {path for path in config.data.parent.rglob("*") if config.data not in (path, *path.parents)}

@@ -15,6 +15,7 @@ from tests.service import (
     service_config,
     serving,
     wait_until,
+    workers_of,
 )
 
 from supcam.pack.bundle import Model
@@ -66,7 +67,7 @@ def test_killed_without_warning_nothing_accepted_is_lost_or_done_twice(
     with served(config, extra=extra) as process:
         assert hand_in(config, paths) == len(paths)
         wait_until(lambda: "running" in states(config) or "done" in states(config))
-        for pid in children(process.pid):
+        for pid in workers_of(process.pid):
             os.kill(pid, signal.SIGKILL)
         assert hand_in(config, paths) == 0
         wait_until(lambda: "done" in states(config))
@@ -90,15 +91,6 @@ def settings(folder: Path) -> Path:
     path = folder / "settings.toml"
     path.write_text("lease_s = 2.0\n")
     return path
-
-
-def children(pid: int) -> list[int]:
-    """The workers of a server; the process that watches over shared memory is none."""
-    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    found = {int(each) for each in listed.split()}
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        found |= {int(each) for each in (thread / "children").read_text().split()}
-    return [each for each in found if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()]
 
 
 def test_a_bad_picture_fails_with_its_reason_and_stops_nothing(tmp_path: Path, model_folder: Path) -> None:

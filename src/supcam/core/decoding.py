@@ -29,6 +29,9 @@ _READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"BM", BmpImageFile),
 )
 _PNG_END, _JPEG_END = b"IEND\xaeB`\x82", b"\xff\xd9"
+_JPEG_SCAN = b"\xff\xda"
+_MOST_SCANS = 500
+"""Progressive pictures have about ten. Each costs the whole picture again, however few bytes it has."""
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _KNOWN_STRANGERS = (
     (b"GIF8", "a GIF picture"),
@@ -113,6 +116,7 @@ def _decode_single(data: bytes, reader: type[ImageFile.ImageFile], *, max_pixels
             return _decode_png(data, picture)
         if isinstance(picture, JpegImageFile):
             _check_end(data, mark=_JPEG_END)
+            _check_scans(data)
             _ask_for_luminance(picture)
         return samples_of(picture)
     except MemoryError:
@@ -141,6 +145,13 @@ def _check_end(data: bytes, *, mark: bytes) -> None:
     """A file without its end mark was cut off, even where its decoder does not mind."""
     if data.rfind(mark) < 0:
         raise ValueError("the end mark is missing")
+
+
+def _check_scans(data: bytes) -> None:
+    """A small JPEG file of very many scans would keep its decoder busy for hours."""
+    n_scans = data.count(_JPEG_SCAN)
+    if n_scans > _MOST_SCANS:
+        raise ValueError(f"{n_scans} scans, where ten are usual")
 
 
 def _ask_for_luminance(picture: JpegImageFile) -> None:

@@ -17,6 +17,7 @@ from supcam.web.schemas import (
     AgreementView,
     DecisionView,
     ImageView,
+    JobState,
     JobView,
     Kind,
     ModelView,
@@ -76,6 +77,11 @@ class Client:
     def job(self, job_id: str) -> JobView:
         """How far a picture is."""
         return self._get(JobView, f"/api/v1/jobs/{job_id}")
+
+    def jobs(self, *, state: JobState | None = None, offset: int = 0, limit: int = 100) -> Page[JobView]:
+        """A part of the list of jobs, in the order in which they came."""
+        wanted = f"&state={state}" if state else ""
+        return self._get(Page[JobView], f"/api/v1/jobs?offset={offset}&limit={limit}{wanted}")
 
     def wait(self, job_id: str, *, timeout_s: float = 600.0, every_s: float = 0.2) -> JobView:
         """The job once it is done or has failed. Raises ``SupcamError`` after ``timeout_s``."""

@@ -1,0 +1,42 @@
+"""Processes: how a command ends, what it says, how much memory it takes; how much others have now."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended; ``peak_bytes`` is the largest resident size of it or of a child of its."""
+
+    status: int
+    told: str
+    peak_bytes: int
+
+
+def supcam_measured(*arguments: str | Path) -> Outcome:
+    """``supcam`` with these arguments, however it ends; a negative status is the signal that killed it."""
+    command: Sequence[str] = [sys.executable, "-m", "supcam", *map(str, arguments)]
+    with tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(command, stdout=told, stderr=told)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        told.seek(0)
+        text = told.read().decode(errors="replace")
+    return Outcome(process.returncode, told=text, peak_bytes=usage.ru_maxrss * 1024)
+
+
+def resident_bytes(pid: int, *, peak: bool = False) -> int:
+    """Memory that a process has now, or the most it ever had; 0 when it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    wanted = "VmHWM:" if peak else "VmRSS:"
+    return sum(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(wanted))
