@@ -11,11 +11,12 @@ from tests.tiny_bundle import write_tiny
 from supcam.core.types import BundleError
 from supcam.learn.checkpoints import load_averaged
 from supcam.learn.encoder import Network
-from supcam.pack.bundle import DEFAULT_MODEL, load_model, relative_difference
+from supcam.pack.bundle import DEFAULT_MODEL, load_model
 from supcam.pack.comparison import EXACT_TOLERANCE
 from supcam.pack.export import run_torch
 from supcam.pack.folder import OUTPUT_NAMES
 from supcam.pack.restore import restore, write_checkpoint
+from supcam.pack.session import relative_difference
 
 
 @pytest.mark.parametrize("shipped", [True, False])

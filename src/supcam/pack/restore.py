@@ -26,11 +26,11 @@ from supcam.learn.checkpoints import FINETUNE, FORMAT_VERSION, OWN_KEY, STEP, wr
 from supcam.learn.config import NetworkConfig
 from supcam.learn.encoder import Network
 from supcam.learn.recipe import Recipe
-from supcam.pack.bundle import Pictures, relative_difference
 from supcam.pack.card import Card
 from supcam.pack.comparison import EXACT_TOLERANCE
 from supcam.pack.export import run_torch
 from supcam.pack.folder import OUTPUT_NAMES, BundleFiles, read_folder
+from supcam.pack.session import Pictures, relative_difference
 
 _HALF = ".half"
 _FOLDED = ".weight_bias"
