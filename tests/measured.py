@@ -20,16 +20,27 @@ class Outcome:
     peak_bytes: int
 
 
+_STARTER = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(process.pid, 0)
+with open(sys.argv[1], "w") as file:
+    print(status, usage.ru_maxrss, file=file)
+"""
+"""A process inherits its starter's largest size: this one is small, the tests' own is not."""
+
+
 def supcam_measured(*arguments: str | Path) -> Outcome:
     """``supcam`` with these arguments, however it ends; a negative status is the signal that killed it."""
     command: Sequence[str] = [sys.executable, "-m", "supcam", *map(str, arguments)]
-    with tempfile.TemporaryFile() as told:
-        process = subprocess.Popen(command, stdout=told, stderr=told)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as told:
+        usage = Path(folder, "usage")
+        starter = [sys.executable, "-S", "-c", _STARTER, str(usage), *command]
+        subprocess.run(starter, stdout=told, stderr=told, check=True)
+        status, peak_kib = map(int, usage.read_text().split())
         told.seek(0)
         text = told.read().decode(errors="replace")
-    return Outcome(process.returncode, told=text, peak_bytes=usage.ru_maxrss * 1024)
+    return Outcome(os.waitstatus_to_exitcode(status), told=text, peak_bytes=peak_kib * 1024)
 
 
 def resident_bytes(pid: int, *, peak: bool = False) -> int:

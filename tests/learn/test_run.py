@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -169,20 +170,28 @@ def test_stop_by_hand_is_a_keyboard_interrupt_and_can_be_resumed(
 # ---- several processes that share every batch
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("of", [PRETRAIN, FINETUNE])
-def test_two_processes_leave_one_run_and_go_on_where_they_were_stopped(tmp_path: Path, of: str) -> None:
-    """Forked processes see the patch that stops them."""
+def stop_and_go_on_together(folder: Path, of: str) -> None:
+    """Two runs of two processes in ``folder``: one that was stopped and went on, one at a stretch."""
     together: dict[str, Any] = {"devices": 2, "strategy": "ddp_fork"}
     recipe = two_steps(train=None, **together) if of == PRETRAIN else tiny_recipe(**together)
     with pytest.MonkeyPatch.context() as patched:
         stop_at(13, monkeypatch=patched, of=of)
         with pytest.raises(ProcessRaisedException, match="StoppedError"):
-            run_step(of, folder=tmp_path / "stopped", recipe=recipe)
-    assert ending(tmp_path / "stopped")["global_step"] == 12
+            run_step(of, folder=folder / "stopped", recipe=recipe)
+    assert ending(folder / "stopped")["global_step"] == 12
     for name in ("stopped", "whole"):
-        result = run_step(of, folder=tmp_path / name, recipe=recipe)
+        result = run_step(of, folder=folder / name, recipe=recipe)
         assert (result.steps, result.scores) == (STEPS, {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of", [PRETRAIN, FINETUNE])
+def test_two_processes_leave_one_run_and_go_on_where_they_were_stopped(tmp_path: Path, of: str) -> None:
+    """Forked processes see the patch that stops them; torch forks safely from a fresh process alone."""
+    fresh = get_context("spawn").Process(target=stop_and_go_on_together, args=(tmp_path, of))
+    fresh.start()
+    fresh.join()
+    assert fresh.exitcode == 0
     assert_same_ending(tmp_path / "stopped", other=tmp_path / "whole")
     lines = table(tmp_path / "whole" / "metrics.csv")
     assert [int(row["step"]) for row in lines] == list(range(3, STEPS + 1, 3)), "written by one of them"

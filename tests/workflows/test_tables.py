@@ -79,6 +79,6 @@ def test_the_report_is_json_with_any_number_of_rows(tmp_path: Path, n_rows: int)
     assert [row["path"] for row in document["predictions"]] == [f'{i}\n"\udcff.png' for i in range(n_rows)]
     assert document["errors"] == [{"path": "bad\n.png", "error": "no picture"}] * n_rows
     for row in document["predictions"]:
-        assert tuple(row) == (*COLUMNS, "chromosome_probability")
+        assert tuple(row) == (*COLUMNS, "chromosome_probability", "unfamiliarity", "type_set")
         assert row["p_overlapping"] == 0.94
         assert row["n_chromosomes"] == 3
