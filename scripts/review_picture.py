@@ -24,7 +24,7 @@ from supcam.web.schemas import NewDecision
 SEED = (7, 3)
 N_DECIDED = 7
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-PAGES = ("agreement", "export", "model", "login")
+PAGES = ("agreement", "second-look", "export", "model", "models", "login")
 
 
 def prepare(client: Client, *, folder: Path) -> None:

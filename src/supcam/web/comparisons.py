@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
 from fastapi import APIRouter
-from fastapi.responses import FileResponse, HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from fastapi.responses import HTMLResponse
 
 from supcam.pack.before_after import (
     FOLDER,
@@ -18,11 +14,11 @@ from supcam.pack.before_after import (
     span,
     told,
 )
+from supcam.web.review import page
 from supcam.web.schemas import Page, Wire
 from supcam.web.service import Paged, Reader, Served
 
 router = APIRouter(tags=["service"])
-_HERE = Path(__file__).parent
 
 
 class ComparisonView(Wire):
@@ -46,22 +42,13 @@ def get_comparisons(*, service: Served, _actor: Reader, window: Paged) -> Page[C
 def get_models_page(*, service: Served, _actor: Reader) -> str:
     """The same as a page."""
     found, wrong = read_comparisons(service.config.data / FOLDER)
-    return render("models.html", model=service.model.card, comparisons=found, wrong=wrong)
-
-
-@router.get("/static/models.css", response_class=FileResponse, include_in_schema=False)
-def get_style() -> FileResponse:
-    """How these pages look."""
-    return FileResponse(_HERE / "static" / "models.css", media_type="text/css")
-
-
-def render(name: str, **values: object) -> str:
-    """A page; whatever stands in ``values`` is escaped."""
-    return _templates().get_template(name).render(facts_of=facts_of, span=span, told=told, **values)
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined
+    return page(
+        "models.html",
+        path="/models",
+        model=service.model.card,
+        comparisons=found,
+        wrong=wrong,
+        facts_of=facts_of,
+        span=span,
+        told=told,
     )

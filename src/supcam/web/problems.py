@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from supcam.core.types import SupcamError
 from supcam.web.jobs import QueueFullError
@@ -42,8 +42,12 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def _http(_request: Request, error: Exception) -> Response:
+def _http(request: Request, error: Exception) -> Response:
+    """A person who asks for a page without being known is led to where tokens are asked for."""
     assert isinstance(error, HTTPException)
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if error.status_code == HTTPStatus.UNAUTHORIZED and wants_page and request.method == "GET":
+        return RedirectResponse("/login", status_code=HTTPStatus.SEE_OTHER)
     return problem(error.status_code, str(error.detail), headers=error.headers)
 
 

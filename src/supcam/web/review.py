@@ -52,8 +52,10 @@ class NavItem:
 NAVIGATION = (
     NavItem("/", "Review"),
     NavItem("/agreement", "Agreement"),
+    NavItem("/second-look", "Second look"),
     NavItem("/export", "Export"),
-    NavItem("/model", "Model"),
+    NavItem("/model", "Card"),
+    NavItem("/models", "Models"),
 )
 """In the order in which they are shown; a further page adds its line here."""
 
@@ -91,9 +93,10 @@ def add_pages(app: FastAPI) -> None:
     app.mount("/static", StaticPart(directory=_HERE / "static"), name="static")
 
 
-def page(template: str, *, path: str) -> str:
-    """The HTML of a page at ``path``; for further pages, too."""
+def page(template: str, *, path: str, **values: object) -> str:
+    """The HTML of a page at ``path``; whatever stands in ``values`` is escaped."""
     return _TEMPLATES.get_template(template).render(
+        **values,
         path=path,
         navigation=NAVIGATION,
         types=TYPES,

@@ -18,9 +18,9 @@ from starlette.exceptions import HTTPException
 
 from supcam.core.types import ClusterType
 from supcam.measure.label_errors import LabelErrors, find_label_errors, is_available
-from supcam.web.comparisons import render
 from supcam.web.database import chunks
 from supcam.web.results import Window, last_decisions, object_views
+from supcam.web.review import page
 from supcam.web.schemas import ObjectView, Page, Problem, Wire
 from supcam.web.service import Paged, Reader, Served
 from supcam.web.store import holds
@@ -151,7 +151,6 @@ def get_second_look(
 @router.get("/second-look", response_class=HTMLResponse, include_in_schema=False)
 def get_second_look_page(*, service: Served, _actor: Reader, offset: int = Query(0, ge=0, le=10**9)) -> str:
     """The same as a page, with crops."""
-    page = get_second_look(
-        service=service, _actor=_actor, window=Window(offset=offset, limit=_SHOWN), likely=False
-    )
-    return render("second_look.html", page=page, offset=offset)
+    window = Window(offset=offset, limit=_SHOWN)
+    listed = get_second_look(service=service, _actor=_actor, window=window, likely=False)
+    return page("second_look.html", path="/second-look", listed=listed, offset=offset)
