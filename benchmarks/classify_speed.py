@@ -1,13 +1,13 @@
-"""How fast is a crop read? File to prediction on one core, beside torch with ResNeXt-101 on the same crops.
+"""How fast is a crop read? File to prediction on one core, beside torch with two networks on the same crops.
 
     SUPCAM_DATA=... python benchmarks/classify_speed.py
 
 After loading, every round reads the same crops in turn: one by one and in batches with the model, its network
-alone on prepared crops, and ResNeXt-101 32x8d at 224 pixels in torch with plain reading and resizing (drawn
-weights: their values cost nothing). Rounds alternate, so that a busy moment meets all. Before that, the time
-from the command line to the first answer, each in a fresh process. Crops come from the folder of real
-pictures that SUPCAM_DATA names; without it they are drawn. Run it on a machine that does nothing else: the
-load is written down. Linux only: elsewhere a process cannot be kept on one core.
+alone on prepared crops, and ResNeXt-101 32x8d and ResNet-50 at 224 pixels in torch with plain reading and
+resizing (drawn weights: their values cost nothing). Rounds alternate, so that a busy moment meets all. Before
+that, the time from the command line to the first answer, each in a fresh process. Crops come from the folder
+of real pictures that SUPCAM_DATA names; without it they are drawn. Run it on a machine that does nothing
+else: the load is written down. Linux only: elsewhere a process cannot be kept on one core.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ from supcam.data.manifest import read_manifest
 from supcam.data.synthesis import draw_cluster, to_grey
 from supcam.pack.bundle import Model
 
-PEER, PEER_PX, PEER_BATCH = "resnext101_32x8d", 224, 16
+PEERS = {"torch_resnext101": "resnext101_32x8d", "torch_resnet50": "resnet50"}
+PEER_PX, PEER_BATCH = 224, 16
 PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "torch", "timm")
 RIM_PX = 12
 Spread = dict[str, float | list[float]]
@@ -70,9 +71,9 @@ def gather(limit: int, folder: Path) -> Crops:
     return Crops(tuple(paths), "drawn")
 
 
-def peer() -> Callable[[Sequence[Path]], None]:
-    """A function that reads crops, shrinks them to 224 pixels and classifies them by ResNeXt-101 in torch."""
-    network = timm.create_model(PEER, num_classes=4).eval()
+def peer(name: str) -> Callable[[Sequence[Path]], None]:
+    """A function that reads crops, shrinks them to 224 pixels and classifies them by timm's ``name``."""
+    network = timm.create_model(name, num_classes=4).eval()
 
     def classify(paths: Sequence[Path]) -> None:
         for at in range(0, len(paths), PEER_BATCH):
@@ -94,7 +95,7 @@ def _peer_input(path: Path) -> np.ndarray:
 def ways(model: Model, crops: Crops) -> dict[str, Callable[[], None]]:
     """What is timed, by name; each reads all crops once."""
     squares = np.stack([model.prepare(path) for path in crops.paths])[:, None]
-    rival = peer()
+    rivals = {name: peer(network) for name, network in PEERS.items()}
 
     def one_by_one() -> None:
         for path in crops.paths:
@@ -109,8 +110,7 @@ def ways(model: Model, crops: Crops) -> dict[str, Callable[[], None]]:
         "file_to_prediction_batched": lambda: _drop(model.predict(crops.paths)),
         "network_alone": network_one_by_one,
         "network_alone_batched": lambda: _drop(model.logits(squares)),
-        "torch_resnext101": lambda: rival(crops.paths),
-    }
+    } | {name: lambda read=read: read(crops.paths) for name, read in rivals.items()}
 
 
 def _drop(_: object) -> None:
@@ -137,6 +137,12 @@ def spread(values: Sequence[float]) -> Spread:
         "high": round(max(values), 4),
         "rounds": [round(value, 4) for value in values],
     }
+
+
+def ratios(theirs: float | list[float], *, ours: list[float]) -> Spread:
+    """How many times as long they took, round by round."""
+    assert isinstance(theirs, list)
+    return spread([their / our for their, our in zip(theirs, ours, strict=True)])
 
 
 def first_answers(path: Path, *, model: Path | None, times: int) -> Spread:
@@ -182,9 +188,8 @@ def measure(options: argparse.Namespace, *, folder: Path) -> dict[str, object]:
     keep_one_core()
     model = supcam.load_model(options.model, threads=1)
     times = time_rounds(ways(model, crops), rounds=options.rounds, n_crops=len(crops.paths))
-    ours, theirs = times["file_to_prediction"]["median"], times["torch_resnext101"]["median"]
-    assert isinstance(ours, float)
-    assert isinstance(theirs, float)
+    ours = times["file_to_prediction"]["rounds"]
+    assert isinstance(ours, list)
     return {
         "command": shlex.join(["python", *sys.argv]),
         "machine": about,
@@ -197,7 +202,7 @@ def measure(options: argparse.Namespace, *, folder: Path) -> dict[str, object]:
         },
         "crops": {"n": len(crops.paths), "source": crops.source},
         "ms_per_crop_on_one_core": times,
-        "times_faster_than_torch_resnext101": round(theirs / ours, 1),
+        "times_faster_than": {name: ratios(times[name]["rounds"], ours=ours) for name in PEERS},
         "first_answer_s": answers,
     }
 

@@ -1,11 +1,12 @@
 """How many samples a second one core composes at the network's size, as a training run draws them.
 
-    python benchmarks/compose_speed.py --output benchmarks/results/compose_speed.json
+    python -m benchmarks.compose_speed --output benchmarks/results/compose_speed.json
 
 Composes of drawn single chromosomes, so that anyone can run it; with SUPCAM_DATA set also of real ones. The
 mix of types, group sizes and contacts is the default one; a sample ends as the network's input, before any
 view of it. Times are those of the process (CPU), with one thread, so that a busy machine matters little;
-the median of several rounds is reported with the slowest and the fastest.
+the median of several rounds is reported with the slowest and the fastest. Beside it, in the same rounds,
+plain copy-paste of two or three chromosomes without any check (``benchmarks/copy_paste.py``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from benchmarks.copy_paste import Paster, at_network_scale, opencv_paster, pillow_paster
 
 from supcam.core.config import CompositionConfig, CropConfig, ForegroundConfig, ImageConfig
 from supcam.core.types import ClusterType, Region
@@ -57,10 +59,35 @@ def milliseconds(composer: Composer, *, seed: int, n: int, kind: ClusterType | N
     return 1000 * (time.process_time() - start) / n
 
 
-def measure(composer: Composer, *, rounds: int, n: int) -> dict[str, object]:
+def pasting_milliseconds(paste: Paster, *, seed: int, n: int) -> float:
+    """CPU time of one pasted picture, the mean of ``n``."""
+    start = time.process_time()
+    for index in range(n):
+        paste(np.random.default_rng([seed, index]))
+    return 1000 * (time.process_time() - start) / n
+
+
+def pasters(regions: Sequence[Region]) -> dict[str, Paster]:
+    """Copy-paste of the same chromosomes at the same scale, by the library that does it."""
+    crop = CropConfig()
+    pieces = at_network_scale(regions, width_px=crop.width_px)
+    return {
+        "opencv": opencv_paster(pieces, size_px=crop.size_px),
+        "pillow": pillow_paster(pieces, size_px=crop.size_px),
+    }
+
+
+def measure(regions: Sequence[Region], *, rounds: int, n: int) -> dict[str, object]:
     """Samples a second of the default mix over ``rounds`` of ``n``, and the time that each type takes."""
+    composer, rivals = composer_of(regions), pasters(regions)
     milliseconds(composer, seed=1000, n=50)  # the first samples load and plan what later ones find ready
-    rates = sorted(1000 / milliseconds(composer, seed=seed, n=n) for seed in range(rounds))
+    times: list[float] = []
+    pasted: dict[str, list[float]] = {name: [] for name in rivals}
+    for seed in range(rounds):
+        times.append(milliseconds(composer, seed=seed, n=n))
+        for name, paste in rivals.items():
+            pasted[name].append(pasting_milliseconds(paste, seed=seed, n=n))
+    rates = sorted(1000 / each for each in times)
     types = Counter(composer.draw(np.random.default_rng([0, index])).type.label for index in range(n))
     return {
         "per_second": round(float(np.median(rates)), 1),
@@ -70,6 +97,13 @@ def measure(composer: Composer, *, rounds: int, n: int) -> dict[str, object]:
         "samples_a_round": n,
         "singles": sum(len(group) for group in composer.groups.members),
         "types": dict(types),
+        "copy_paste_per_second": {
+            name: round(1000 / float(np.median(each)), 1) for name, each in pasted.items()
+        },
+        "times_as_long_as_copy_paste": {
+            name: [round(f(np.array(times) / np.array(each)), 2) for f in (np.median, np.min, np.max)]
+            for name, each in pasted.items()
+        },
         "ms_by_type": {
             kind.label: round(milliseconds(composer, seed=7, n=n // 4, kind=kind), 3) for kind in ClusterType
         },
@@ -108,7 +142,7 @@ def main() -> None:
     if data:
         sets["real"] = real_singles(Path(data), n_metaphases=options.metaphases)
     for name, regions in sets.items():
-        result[name] = measure(composer_of(regions), rounds=options.rounds, n=options.samples)
+        result[name] = measure(regions, rounds=options.rounds, n=options.samples)
         print(name, json.dumps(result[name]), flush=True)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(result, indent=2) + "\n")
