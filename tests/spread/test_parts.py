@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -122,3 +124,21 @@ def test_tables_of_a_single_file(folder: Folder) -> None:
 
 def test_names_that_are_no_text_are_written_as_their_codes() -> None:
     assert as_text("a\udcff.png") == "a\\udcff.png"
+
+
+def test_parts_are_read_without_the_scanner_of_data_sets(folder: Folder) -> None:
+    """Its threads may abort the process at its end."""
+    write_part(part("p", "a"), folder=folder)
+    program = (
+        "import sys\n"
+        "from supcam.spread.parts import IMAGES, read_entries, read_rows\n"
+        "from supcam.spread.places import open_folder\n"
+        "folder = open_folder(sys.argv[1])\n"
+        "assert [*read_rows(IMAGES, folder=folder, columns=['image'])] == [{'image': 'a'}]\n"
+        "assert [entry.image for entry, in read_entries(folder).values()] == ['a']\n"
+        "assert 'pyarrow.dataset' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, folder.url], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -139,7 +139,7 @@ def read_rows(table: str, *, folder: Folder, columns: Sequence[str]) -> Iterator
         for name in names[at : at + _AT_ONCE]:
             try:
                 content = io.BytesIO(contents.get(name, b""))
-                yield from pq.read_table(content, columns=list(columns)).to_pylist()
+                yield from _unpacked(content, columns=columns)
             except pa.ArrowInvalid as error:
                 raise SupcamError(
                     f"a broken part {name} ({error})",
@@ -155,6 +155,17 @@ def _packed(table: str, *, rows: Sequence[Row], about: str) -> bytes:
     out = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(columns, schema=schema), out, compression="zstd")
     return out.getvalue()
+
+
+def _unpacked(content: io.BytesIO, *, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """The rows of a file, read by this thread alone.
+
+    ``pyarrow.parquet.read_table`` would scan it as a data set, whose threads now and then abort a process
+    that is ending.
+    """
+    with pq.ParquetFile(content) as file:
+        rows: list[dict[str, Any]] = file.read(columns=columns and [*columns], use_threads=False).to_pylist()
+    return rows
 
 
 def _value(value: str | float, kind: pa.DataType) -> str | int | float | None:
@@ -173,7 +184,7 @@ def as_text(name: str) -> str:
 def _entries(content: bytes) -> list[Entry]:
     """The entries in a file; none where it is broken, as a store without whole writes may leave it."""
     try:
-        return [Entry(**row) for row in pq.read_table(io.BytesIO(content)).to_pylist()]
+        return [Entry(**row) for row in _unpacked(io.BytesIO(content))]
     except (pa.ArrowInvalid, TypeError):
         return []
 
