@@ -21,4 +21,5 @@ at("login").addEventListener("submit", async (event) => {
   }
 });
 frame({ asks: false });
+at("go").disabled = false; // before this, Enter would send the form as the browser does, to nobody
 at("token").focus();
