@@ -17,7 +17,6 @@ from supcam.workflows.terminal import SOME_FAILED, UNUSABLE
         ["train", "r.toml"],
         ["pretrain", "r.toml"],
         ["finetune", "r.toml"],
-        ["export", "c.ckpt"],
         ["reproduce", "chrcluster", "--data", "d"],
     ],
 )

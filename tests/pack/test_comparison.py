@@ -11,7 +11,7 @@ from tests.tiny_bundle import COUNTS, DIM, SIZE_PX, tiny_model
 
 from supcam.core.types import BundleError
 from supcam.pack.card import Calibration, CardText, HeadsTrained
-from supcam.pack.comparison import BATCH_SIZES, TIE, Trained, compare, run_batches
+from supcam.pack.comparison import BATCH_SIZES, TIE, Tolerance, Trained, compare, run_batches
 from supcam.pack.folder import OUTPUT_NAMES, Outputs
 from supcam.pack.session import Tensor, open_session
 
@@ -70,7 +70,7 @@ def moved(trained: Trained, name: str, *, by: float) -> Outputs:
 
 def test_the_same_outputs_compare_as_the_same(trained: Trained) -> None:
     session = Recorded(trained.outputs)
-    comparison = compare(session, trained=trained, tolerance=1e-9)
+    comparison = compare(session, trained=trained, tolerance=Tolerance(output=1e-9))
     assert comparison.n_pictures == N_PICTURES
     assert comparison.batch_sizes == BATCH_SIZES == (1, 3, 16)
     assert comparison.largest_difference == 0
@@ -81,15 +81,25 @@ def test_the_same_outputs_compare_as_the_same(trained: Trained) -> None:
 @pytest.mark.parametrize("name", OUTPUT_NAMES)
 def test_every_output_is_held_to_the_tolerance(trained: Trained, name: str) -> None:
     scale = 1 + float(np.abs(getattr(trained.outputs, name)).max())
-    within = compare(Recorded(moved(trained, name, by=0.9e-3 * scale)), trained=trained, tolerance=1e-3)
+    within = compare(
+        Recorded(moved(trained, name, by=0.9e-3 * scale)), trained=trained, tolerance=Tolerance(output=1e-3)
+    )
     assert within.largest_difference == pytest.approx(0.9e-3, rel=0.01)
     with pytest.raises(BundleError, match=name):
-        compare(Recorded(moved(trained, name, by=1.2e-3 * scale)), trained=trained, tolerance=1e-3)
+        compare(
+            Recorded(moved(trained, name, by=1.2e-3 * scale)),
+            trained=trained,
+            tolerance=Tolerance(output=1e-3),
+        )
 
 
 def test_an_output_that_is_no_number_is_beyond_every_tolerance(trained: Trained) -> None:
     with pytest.raises(BundleError, match="embedding"):
-        compare(Recorded(moved(trained, "embedding", by=float("nan"))), trained=trained, tolerance=1e9)
+        compare(
+            Recorded(moved(trained, "embedding", by=float("nan"))),
+            trained=trained,
+            tolerance=Tolerance(output=1e9),
+        )
 
 
 def test_a_changed_decision_stops_the_export(trained: Trained) -> None:
@@ -100,16 +110,30 @@ def test_a_changed_decision_stops_the_export(trained: Trained) -> None:
         BundleError,
         match=r"changed from instance, 1, review to (touching|overlapping|touching_overlapping), 2, review",
     ):
-        compare(Recorded(moved(turned, "type_logits", by=-20.0)), trained=turned, tolerance=10)
+        compare(
+            Recorded(moved(turned, "type_logits", by=-20.0)), trained=turned, tolerance=Tolerance(output=10)
+        )
 
 
 def test_a_tie_may_fall_either_way(trained: Trained) -> None:
     """The first picture lies just above the threshold; a breath moves it just below."""
     first = trained.predictions(trained.outputs)[0]
     tied = dataclasses.replace(trained, calibration=Calibration(accept_threshold=first.confidence))
-    comparison = compare(Recorded(moved(tied, "type_logits", by=-0.01)), trained=tied, tolerance=0.01)
+    comparison = compare(
+        Recorded(moved(tied, "type_logits", by=-0.01)), trained=tied, tolerance=Tolerance(output=0.01)
+    )
     assert comparison.changed_decisions >= 1
     assert 0 < comparison.largest_probability_difference < TIE
+
+
+def test_many_changed_decisions_stop_the_export_of_integers(trained: Trained) -> None:
+    heads = HeadsTrained(count=False)
+    turned = dataclasses.replace(trained, text=CardText(heads_trained=heads), calibration=Calibration())
+    session = Recorded(moved(turned, "type_logits", by=-20.0))
+    few = compare(session, trained=turned, tolerance=Tolerance(output=10, tie=1, changed=1 / N_PICTURES))
+    assert few.changed_decisions == 1
+    with pytest.raises(BundleError, match=f"1 of {N_PICTURES} decisions"):
+        compare(session, trained=turned, tolerance=Tolerance(output=10, tie=1, changed=0.5 / N_PICTURES))
 
 
 def test_batches_of_a_real_network_agree(rng: np.random.Generator) -> None:

@@ -161,7 +161,7 @@ def test_full_weights_are_larger_and_nearer(
     quick: None, made: ExportReport, small: Small, plan: ExportPlan, tmp_path: Path
 ) -> None:
     full = export_network(
-        small, output=tmp_path / "full", text=TEXT, plan=dataclasses.replace(plan, half_weights=False)
+        small, output=tmp_path / "full", text=TEXT, plan=dataclasses.replace(plan, weights="float32")
     )
     assert full.card.weights == "float32"
     assert full.comparison.largest_difference < min(1e-5, made.comparison.largest_difference)
@@ -315,12 +315,12 @@ def test_a_plan_is_read_from_files(tmp_path: Path) -> None:
     )
     (tmp_path / "c.json").write_text('{"temperature": 1.5, "accept_threshold": 0.8, "fitted_on": ["select"]}')
     plan = read_plan(
-        card=tmp_path / "card.toml", calibration=tmp_path / "c.json", pictures=["a.png"], half_weights=False
+        card=tmp_path / "card.toml", calibration=tmp_path / "c.json", pictures=["a.png"], weights="float32"
     )
     assert plan.words.figures[0].role == "report"
     assert plan.calibration.temperature == 1.5
     assert plan.pictures == (Path("a.png"),)
-    assert not plan.half_weights
+    assert plan.weights == "float32"
 
 
 def test_a_plan_without_files_is_the_plain_one() -> None:

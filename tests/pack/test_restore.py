@@ -12,7 +12,7 @@ from supcam.core.types import BundleError
 from supcam.learn.checkpoints import load_averaged
 from supcam.learn.encoder import Network
 from supcam.pack.bundle import DEFAULT_MODEL, load_model
-from supcam.pack.comparison import EXACT_TOLERANCE
+from supcam.pack.comparison import EXACT
 from supcam.pack.export import run_torch
 from supcam.pack.folder import OUTPUT_NAMES
 from supcam.pack.restore import restore, write_checkpoint
@@ -28,7 +28,7 @@ def test_a_restored_network_says_what_its_bundle_says(tmp_path: Path, shipped: b
     ours, theirs = run_torch(restored.network, pictures=pictures), model.logits(pictures)
     for name in OUTPUT_NAMES:
         difference = relative_difference(getattr(ours, name), expected=getattr(theirs, name))
-        assert difference <= EXACT_TOLERANCE, name
+        assert difference <= EXACT.output, name
 
 
 def test_in_training_mode_it_says_the_same_of_the_pictures_it_was_shown(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from supcam.cli import experimenting, making, measuring, serving, training, using
+from supcam.cli import experimenting, making, measuring, packing, serving, training, using
 
 _HELP = """The type and the number of chromosomes of every cluster in pictures of metaphase chromosomes.
 
@@ -22,6 +22,7 @@ Draw metaphases     supcam synth --output synthetic --karyotype 47,XY,+21
 Train one           supcam train recipe.toml --output runs/first
 One step of it      supcam pretrain, supcam finetune
 Compare recipes     supcam experiment run experiments/first_table
+Join several        supcam join runs/one.ckpt runs/two.ckpt --output runs/both.ckpt
 Pack a trained one  supcam export runs/first/checkpoints/last.ckpt --output my-model
 Serve a laboratory  supcam serve --port 8000
 Repeat a published  supcam reproduce chrcluster --data ChrCluster
@@ -63,7 +64,8 @@ for _command in (
     training.train,
     training.pretrain,
     training.finetune,
-    training.export,
+    packing.join,
+    packing.export,
     measuring.evaluate,
     measuring.pool,
     measuring.recalibrate,

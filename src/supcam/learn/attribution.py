@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from supcam.core.types import ClusterType, TrainingError
 from supcam.learn.checkpoints import load_network
-from supcam.learn.encoder import Network
+from supcam.learn.encoder import Network, SideBySide
 
 Pictures = Float32[np.ndarray, "batch 1 size size"]
 Heats = Float32[np.ndarray, "batch size size"]
@@ -40,6 +40,13 @@ def grad_cam(
     checkpoint without a classifier.
     """
     network = load_network(checkpoint).network.requires_grad_(True)
+    if isinstance(network.backbone, SideBySide):
+        raise TrainingError(
+            f"{len(network.backbone.members)} backbones side by side",
+            expected="one backbone, whose stages have names",
+            remedy="look through each of the checkpoints that were joined",
+            where=checkpoint,
+        )
     stages = dict(network.backbone.named_children())
     if layer not in stages:
         raise TrainingError(

@@ -24,6 +24,8 @@ OWN_KEY = "supcam"
 FORMAT_VERSION = 1
 STEP = "step"
 """Under our own key: which step of learning a checkpoint is of. Where it is missing, of the classifier's."""
+PARTS = "parts"
+"""Under our own key: the recipes of the networks that a joined one is made of."""
 PRETRAIN = "pretrain"
 FINETUNE = "finetune"
 _AVERAGE = "average."
@@ -34,13 +36,17 @@ State = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedNetwork:
-    """A trained network in eval mode with its averaged weights, and how it came about."""
+    """A trained network in eval mode with its averaged weights, and how it came about.
+
+    ``parts`` tells of the networks that a joined one is made of (``learn/ensemble.py``).
+    """
 
     network: Network
     recipe: Recipe
     data_hash: str
     step: int
     averaged_with: tuple[Recipe, ...] = ()
+    parts: tuple[Any, ...] = ()
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -175,7 +181,11 @@ def load_network(path: Path) -> LoadedNetwork:
     network.load_state_dict(averaged_weights(checkpoint))
     network.eval().requires_grad_(False)
     return LoadedNetwork(
-        network=network, recipe=recipe, data_hash=own["data_hash"], step=checkpoint["global_step"]
+        network=network,
+        recipe=recipe,
+        data_hash=own["data_hash"],
+        step=checkpoint["global_step"],
+        parts=tuple(own.get(PARTS, ())),
     )
 
 

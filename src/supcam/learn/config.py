@@ -19,6 +19,9 @@ class NetworkConfig(StageConfig):
         12, ge=3, le=60, description="Largest number of chromosomes told apart; last = or more."
     )
     drop_rate: float = Field(0.0, ge=0, lt=1, description="Dropout before the heads.")
+    members: int = Field(
+        1, ge=1, le=16, description="Backbones side by side under the same heads: an ensemble in one network."
+    )
 
 
 class ContrastConfig(StageConfig):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import timm
@@ -63,6 +64,23 @@ class Network(nn.Module):
         )
 
 
+class SideBySide(nn.Module):
+    """Several backbones that look at the same pictures; their feature maps lie behind each other.
+
+    Linear heads on it are an ensemble: the sum of what each member's part of the heads says.
+    """
+
+    def __init__(self, members: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(
+        self, picture: Float[Tensor, "batch 1 height width"]
+    ) -> Float[Tensor, "batch dim map_height map_width"]:
+        """The feature maps of all members, the first one's channels first."""
+        return torch.cat([member(picture) for member in self.members], dim=1)
+
+
 class ProjectionHead(nn.Module):
     """Embeddings to points on the unit sphere, float32: linear, batch norm, ReLU, linear, then length 1.
 
@@ -119,6 +137,13 @@ def pretraining_network(config: NetworkConfig, *, pretrain: PretrainConfig) -> P
 
 
 def _backbone(config: NetworkConfig) -> nn.Module:
+    """The timm model, or several of them side by side."""
+    if config.members == 1:
+        return _timm_model(config)
+    return SideBySide(_timm_model(config) for _ in range(config.members))
+
+
+def _timm_model(config: NetworkConfig) -> nn.Module:
     """The timm model without its classifier and pooling."""
     widths: dict[str, Any] = {"channels": config.channels} if config.channels else {}
     try:

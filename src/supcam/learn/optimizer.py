@@ -12,7 +12,7 @@ from torch import nn
 
 from supcam.core.types import ConfigError
 from supcam.learn.config import ScheduleConfig
-from supcam.learn.encoder import Network
+from supcam.learn.encoder import Network, SideBySide
 
 Groups = list[dict[str, Any]]
 
@@ -79,6 +79,12 @@ def layer_factors(network: Network, *, decay: float) -> dict[str, float]:
 
 def _stage_depths(backbone: nn.Module) -> dict[str, int]:
     """The number of the stage that each parameter of the backbone is in, counted from the stem."""
+    if isinstance(backbone, SideBySide):
+        return {
+            f"members.{place}.{name}": depth
+            for place, member in enumerate(backbone.members)
+            for name, depth in _stage_depths(member).items()
+        }
     matcher = getattr(backbone, "group_matcher", None)
     if matcher is None:
         raise ConfigError(

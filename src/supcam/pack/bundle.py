@@ -28,7 +28,14 @@ from supcam.core.types import (
 )
 from supcam.pack.card import Calibration, Card, CardText
 from supcam.pack.folder import OUTPUT_NAMES, BundleFiles, Outputs, read_folder
-from supcam.pack.session import Pictures, Session, open_session, verify_probe
+from supcam.pack.session import (
+    INTEGER_PROBE_TOLERANCE,
+    PROBE_TOLERANCE,
+    Pictures,
+    Session,
+    open_session,
+    verify_probe,
+)
 from supcam.pack.terms import PriorLike, Promise, Terms, make_terms, meet, promise_of, type_sets
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
@@ -215,7 +222,8 @@ def load_model(
     files = read_folder(folder)
     _check_shape(files)
     session = open_session(files.model, threads=threads, where=str(folder))
-    verify_probe(session, probe=files.probe, where=str(folder))
+    tolerance = INTEGER_PROBE_TOLERANCE if files.card.weights == "int8" else PROBE_TOLERANCE
+    verify_probe(session, probe=files.probe, where=str(folder), tolerance=tolerance)
     model = Model(
         card=files.card, calibration=files.calibration, image=image or ImageConfig(), session=session
     )

@@ -98,7 +98,8 @@ class Card(CardText):
 
     format_version: str = Field(pattern=r"^\d{1,4}\.\d{1,4}$", description="major.minor of this format.")
     weights: str = Field(
-        pattern="^float(16|32)$", description="How weights are stored; all compute in float32."
+        pattern="^(float(16|32)|int8)$",
+        description="How weights are stored; floats compute in float32, integers in integers.",
     )
     opset: int = Field(ge=1, description="ONNX operator set.")
     files: dict[str, FileSeal] = Field(description="Every other file of the bundle, by name.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -14,12 +16,32 @@ from supcam.pack.session import Pictures, Session, relative_difference
 
 BATCH_SIZES = (1, 3, 16)
 """Batch sizes in which the shipped network must agree with the trained one."""
-EXACT_TOLERANCE = 1e-4
-"""Largest difference of any output, as a share of 1 + its largest value, with weights stored in float32."""
-HALF_TOLERANCE = 5e-3
-"""The same, with weights rounded to float16."""
 TIE = 0.005
 """A decision may change only where no type's probability moved by more than this: it was a tie."""
+Weights = Literal["float16", "float32", "int8"]
+"""How a bundle's weights are stored; integers are computed in integers, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far a shipped network may be from the trained one.
+
+    ``output`` bounds the difference of any output, as a share of 1 + its largest value. Decisions may change
+    where no type's probability moved by more than ``tie``, and in all on ``changed`` of the pictures.
+    """
+
+    output: float
+    tie: float = TIE
+    changed: float = 1.0
+
+
+EXACT = Tolerance(output=1e-4)
+TOLERANCES: Mapping[Weights, Tolerance] = {
+    "float32": EXACT,
+    "float16": Tolerance(output=5e-3),
+    "int8": Tolerance(output=0.25, tie=1.0, changed=0.05),
+}
+"""By how the weights are stored."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,14 +58,14 @@ class Trained:
         return read_outputs(outputs, card=self.text, calibration=self.calibration)
 
 
-def compare(session: Session, *, trained: Trained, tolerance: float) -> Comparison:
+def compare(session: Session, *, trained: Trained, tolerance: Tolerance) -> Comparison:
     """How the network in ``session`` differs from the trained one, over all of ``BATCH_SIZES``.
 
-    Raises ``BundleError`` when an output differs by more than ``tolerance`` (a share of 1 + its largest
-    value), or a decision changes that was no tie.
+    Raises ``BundleError`` when an output differs by more than ``tolerance`` allows, a decision changes that
+    was no tie, or too many do.
     """
     runs = [run_batches(session, pictures=trained.pictures, batch_size=size) for size in BATCH_SIZES]
-    largest = max(_largest_difference(run, trained=trained, tolerance=tolerance) for run in runs)
+    largest = max(_largest_difference(run, trained=trained, tolerance=tolerance.output) for run in runs)
     expected = trained.predictions(trained.outputs)
     moves, changed = [0.0], set[int]()
     for run in runs:
@@ -51,7 +73,8 @@ def compare(session: Session, *, trained: Trained, tolerance: float) -> Comparis
             moves.append(_probability_move(got, wanted))
             if _decided(got) != _decided(wanted):
                 changed.add(index)
-                _refuse_unless_tie(got, wanted)
+                _refuse_unless_tie(got, wanted, tie=tolerance.tie)
+    _refuse_many(len(changed), n=len(trained.pictures), most=tolerance.changed)
     return Comparison(
         n_pictures=len(trained.pictures),
         batch_sizes=BATCH_SIZES,
@@ -85,8 +108,17 @@ def _largest_difference(run: Outputs, *, trained: Trained, tolerance: float) -> 
     return largest
 
 
-def _refuse_unless_tie(got: Prediction, wanted: Prediction) -> None:
-    if _probability_move(got, wanted) > TIE:
+def _refuse_many(changed: int, *, n: int, most: float) -> None:
+    if changed > most * n:
+        raise BundleError(
+            f"{changed} of {n} decisions that changed",
+            expected=f"at most {most:.0%}",
+            remedy="keep float16 weights, or name more and other pictures with --compare",
+        )
+
+
+def _refuse_unless_tie(got: Prediction, wanted: Prediction, *, tie: float) -> None:
+    if _probability_move(got, wanted) > tie:
         raise BundleError(
             f"a decision that changed from {_decided(wanted)} to {_decided(got)}",
             expected="the trained network's decisions",

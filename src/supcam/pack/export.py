@@ -19,7 +19,7 @@ from supcam.data.synthesis import draw_cluster, to_grey
 from supcam.learn.checkpoints import LoadedNetwork, load_mean
 from supcam.pack.bundle import ImageLike, load_model, read_crop
 from supcam.pack.card import Calibration, Card, CardText, CardWords, Comparison, HeadsTrained
-from supcam.pack.comparison import EXACT_TOLERANCE, HALF_TOLERANCE, Trained, compare, run_batches
+from supcam.pack.comparison import EXACT, TOLERANCES, Trained, Weights, compare, run_batches
 from supcam.pack.folder import (
     OUTPUT_NAMES,
     BundleParts,
@@ -29,6 +29,7 @@ from supcam.pack.folder import (
     refuse_existing,
     write_folder,
 )
+from supcam.pack.quantize import quantize
 from supcam.pack.session import Pictures, Session, open_session
 
 OPSET = 18
@@ -50,15 +51,15 @@ class ExportPlan:
     """How a bundle is made.
 
     ``pictures`` are crops, the more the better, on which the shipped network is compared with the trained
-    one; drawn ones are always among them. ``half_weights`` stores weights in half the space, rounded to
-    float16; computation stays in float32.
+    one; drawn ones are always among them. ``weights`` float16 stores them in half the space, rounded;
+    computation stays in float32. int8 stores and computes in integers, with scales from ``pictures``.
     """
 
     words: CardWords = field(default_factory=CardWords)
     calibration: Calibration = field(default_factory=Calibration)
     pictures: Sequence[ImageLike] = ()
     image: ImageConfig = field(default_factory=ImageConfig)
-    half_weights: bool = True
+    weights: Weights = "float16"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def read_plan(
     card: Path | None = None,
     calibration: Path | None = None,
     pictures: Sequence[str] = (),
-    half_weights: bool = True,
+    weights: Weights = "float16",
 ) -> ExportPlan:
     """The plan behind files: ``card`` in TOML with the keys of ``CardWords``, ``calibration`` in JSON.
 
@@ -98,7 +99,7 @@ def read_plan(
         words=words,
         calibration=read_calibration(calibration) if calibration else Calibration(),
         pictures=tuple(Path(name) for name in pictures),
-        half_weights=half_weights,
+        weights=weights,
     )
 
 
@@ -126,21 +127,20 @@ def export_network(network: nn.Module, *, output: Path, text: CardText, plan: Ex
     refuse_existing(output)
     squares = _squares(plan, text=text)
     exact = to_onnx(network.eval(), size_px=text.crop.size_px)
-    shipped = halve(exact) if plan.half_weights else exact
+    shipped = _stored(exact, squares=squares, weights=plan.weights)
     trained = Trained(
         pictures=squares,
         outputs=run_torch(network, pictures=squares),
         text=text,
         calibration=plan.calibration,
     )
-    compare(_session(exact.SerializeToString()), trained=trained, tolerance=EXACT_TOLERANCE)
+    compare(_session(exact.SerializeToString()), trained=trained, tolerance=EXACT)
     model = shipped.SerializeToString()
-    tolerance = HALF_TOLERANCE if plan.half_weights else EXACT_TOLERANCE
-    comparison = compare(_session(model), trained=trained, tolerance=tolerance)
+    comparison = compare(_session(model), trained=trained, tolerance=TOLERANCES[plan.weights])
     parts = BundleParts(
         model=model,
         opset=OPSET,
-        weights="float16" if plan.half_weights else "float32",
+        weights=plan.weights,
         probe=_probe(model, picture=drawn_squares(text)),
         calibration=plan.calibration,
         text=text.model_copy(update={"comparison": comparison}),
@@ -149,6 +149,13 @@ def export_network(network: nn.Module, *, output: Path, text: CardText, plan: Ex
     load_model(output, threads=1)
     n_bytes = sum(path.stat().st_size for path in output.iterdir())
     return ExportReport(folder=output, card=card, comparison=comparison, n_bytes=n_bytes)
+
+
+def _stored(exact: onnx.ModelProto, *, squares: Pictures, weights: Weights) -> onnx.ModelProto:
+    """The network as it is shipped."""
+    if weights == "int8":
+        return quantize(exact, pictures=squares)
+    return halve(exact) if weights == "float16" else exact
 
 
 def _squares(plan: ExportPlan, *, text: CardText) -> Pictures:
@@ -175,6 +182,8 @@ def text_of(loaded: LoadedNetwork, *, words: CardWords) -> CardText:
             other.model_dump(mode="json", include={"train", "data", "composition", "views"})
             for other in loaded.averaged_with
         ]
+    if loaded.parts:
+        training["parts"] = [*loaded.parts]
     has_debris = float(str(recipe.data.get("debris_share", DataConfig().debris_share))) > 0
     hashes = words.data.hashes | {"training data": loaded.data_hash}
     return CardText(

@@ -27,9 +27,10 @@ from supcam.learn.config import NetworkConfig
 from supcam.learn.encoder import Network
 from supcam.learn.recipe import Recipe
 from supcam.pack.card import Card
-from supcam.pack.comparison import EXACT_TOLERANCE
+from supcam.pack.comparison import EXACT, TOLERANCES
 from supcam.pack.export import run_torch
 from supcam.pack.folder import OUTPUT_NAMES, BundleFiles, read_folder
+from supcam.pack.quantize import dequantized
 from supcam.pack.session import Pictures, relative_difference
 
 _HALF = ".half"
@@ -101,8 +102,9 @@ def recipe_of(card: Card, *, where: Path) -> Recipe:
 
 def _stored(files: BundleFiles) -> _Weights:
     """All weights in the ONNX file by their names in ``Network``, in float32."""
-    graph = onnx.load_from_string(files.model).graph
-    arrays = {item.name.removesuffix(_HALF): numpy_helper.to_array(item) for item in graph.initializer}
+    model = onnx.load_from_string(files.model)
+    arrays = {item.name.removesuffix(_HALF): numpy_helper.to_array(item) for item in model.graph.initializer}
+    arrays |= dequantized(model)
     return {
         name: torch.from_numpy(array.astype(np.float32))
         for name, array in arrays.items()
@@ -218,13 +220,17 @@ def _moments(
 
 
 def _require_same(network: Network, *, files: BundleFiles) -> float:
-    """The largest difference on the probe. Raises ``BundleError`` when it is not the bundle's network."""
+    """The largest difference on the probe. Raises ``BundleError`` when it is not the bundle's network.
+
+    A bundle that computes in integers rounds on the way; its weights are exact.
+    """
+    most = TOLERANCES["int8"].output if files.card.weights == "int8" else EXACT.output
     said = run_torch(network, pictures=files.probe.picture)
     expected = files.probe.expected
     largest = max(
         relative_difference(getattr(said, name), expected=getattr(expected, name)) for name in OUTPUT_NAMES
     )
-    if not largest <= EXACT_TOLERANCE:
+    if not largest <= most:
         raise _not_restorable(f"outputs {largest:.2g} away from the bundle's own", where=files.folder)
     return largest
 

@@ -249,7 +249,7 @@ def _bundle_of(plan: DecisionsPlan) -> Path:
         return plan.start
     before = plan.output / BEFORE
     if not before.exists():
-        export(plan.start, output=before, plan=ExportPlan(half_weights=False))
+        export(plan.start, output=before, plan=ExportPlan(weights="float32"))
     return before
 
 

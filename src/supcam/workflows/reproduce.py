@@ -271,7 +271,7 @@ def _run_seed(
     model = folder / "model"
     if not model.exists():
         words = CardWords(name=f"{SOURCE}-{split}-seed{seed}")
-        export(run.checkpoint, output=model, plan=ExportPlan(words=words, half_weights=False))
+        export(run.checkpoint, output=model, plan=ExportPlan(words=words, weights="float32"))
     prepared.tell(f"split {split}, seed {seed}: scoring role {plan.role}")
     _score(prepared, model=model, division=division, output=scores)
 

@@ -1,0 +1,87 @@
+"""Commands that make a model folder of trained networks."""
+# ruff: noqa: PLC0415, D301
+# A command pays for its own imports and for no others; a backspace in a help text keeps its lines apart.
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from supcam.cli import options
+from supcam.workflows.terminal import plain_errors, say
+
+
+def join(
+    parts: Annotated[
+        list[Path],
+        typer.Argument(metavar="PART...", help="Checkpoints of supcam train or finetune, or model folders."),
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="New checkpoint; never overwritten.")],
+) -> None:
+    """One network out of several, which gives the mean of what they say.
+
+    Needs: pip install "supcam[train]".
+
+    \b
+    supcam join runs/one/checkpoints/last.ckpt runs/two/checkpoints/last.ckpt --output runs/both.ckpt
+    supcam export runs/both.ckpt --output my-model --weights int8
+
+    An ensemble is right more often than its members, above all when these were trained apart, and as many
+    times slower. The networks must be of one kind and see the same input.
+    """
+    with plain_errors():
+        from supcam.workflows.join import join as run
+
+        say(str(run(parts, output=output)))
+
+
+def export(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="Written by supcam train or finetune.")
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="New model folder; never overwritten.")],
+    card: Annotated[
+        Path | None, typer.Option(help="TOML with name, version, description, data, figures.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="JSON with temperature, accept_threshold, prior, fitted_on ...")
+    ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(help="Crops (file, folder, pattern) on which it must agree with torch; repeatable."),
+    ] = None,
+    average_with: options.AverageOption = None,
+    weights: Annotated[
+        Literal["float16", "float32", "int8"],
+        typer.Option(
+            help="float16: stored so, computed in float32; int8: stored and computed so, two to three times "
+            "as fast, decisions differ here and there; needs --compare."
+        ),
+    ] = "float16",
+) -> None:
+    """A model folder that travels, from a checkpoint.
+
+    Needs: pip install "supcam[train]".
+
+    \b
+    supcam export runs/base/checkpoints/last.ckpt --output my-model --compare crops/ --card card.toml
+
+    The folder holds model.onnx, card.json, calibration.json and probe.npz. It is written only when ONNX
+    Runtime gives the outputs and decisions of torch, on the pictures given and on drawn ones, in several
+    batch sizes.
+    """
+    with plain_errors():
+        from supcam.pack.export import export as run
+        from supcam.pack.export import read_plan
+        from supcam.workflows.inputs import find_inputs
+
+        plan = read_plan(
+            card=card,
+            calibration=calibration,
+            pictures=find_inputs(compare).names if compare else (),
+            weights=weights,
+        )
+        report = run(checkpoint, output=output, plan=plan, average_with=average_with or ())
+        say(report.told())

@@ -1,0 +1,36 @@
+"""Commands that pack models: what they say when they cannot."""
+
+from __future__ import annotations
+
+import pytest
+from tests.commands import run_without, supcam_
+
+from supcam.workflows.terminal import UNUSABLE
+
+
+@pytest.mark.parametrize("arguments", [["export", "c.ckpt"], ["join", "one.ckpt", "two.ckpt"]])
+def test_without_torch_the_command_names_the_extra(arguments: list[str]) -> None:
+    done = run_without("torch", *arguments, "--output", "out")
+    assert done.returncode == UNUSABLE, done.stderr
+    assert "pip install" in done.stderr
+    assert "supcam[train]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_weights_of_another_kind_are_refused() -> None:
+    result = supcam_("export", "c.ckpt", "--output", "out", "--weights", "int4")
+    assert result.exit_code == UNUSABLE
+    assert "int8" in result.output
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("export", ["int8", "--compare", "never overwritten"]),
+        ("join", ["mean of what they say", "supcam export"]),
+    ],
+)
+def test_help_teaches(command: str, told: list[str]) -> None:
+    words = " ".join(supcam_(command, "--help").output.split())
+    for each in told:
+        assert each in words
