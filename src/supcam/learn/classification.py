@@ -19,13 +19,17 @@ Scalar = Float32[Tensor, ""]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LossTerms:
-    """The loss and what it is made of, each a mean over the pictures whose label is known (0 without any)."""
+    """The loss and what it is made of, each a mean over the pictures whose label is known (0 without any).
+
+    ``teacher`` is the distance to a teacher's answers, where there is one.
+    """
 
     total: Scalar
     type: Scalar
     count: Scalar
     weak: Scalar
     chromosome: Scalar
+    teacher: Scalar | None = None
 
 
 def classification_loss(output: NetworkOutput, *, batch: Batch, config: TrainConfig) -> LossTerms:

@@ -203,6 +203,16 @@ class TrainConfig(ScheduleConfig):
     count_weight: float = Field(
         0.3, ge=0, description="Weight of the count's cross-entropy; the type's is 1."
     )
+    teacher: str | None = Field(
+        None,
+        description="Checkpoint whose answers are learnt beside the labels (distillation); None: no teacher.",
+    )
+    teacher_share: float = Field(
+        0.5, gt=0, le=1, description="Share of the teacher's loss; the labels' loss has the rest."
+    )
+    teacher_temperature: float = Field(
+        2.0, ge=1, le=20, description="The answers of teacher and pupil are softened by it."
+    )
     weak_weight: float = Field(
         0.0, ge=0, description="Weight of what a known number says about an unknown type; 0: it says nothing."
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import lightning
@@ -19,6 +21,7 @@ from supcam.learn.averaging import blend_into, young_share
 from supcam.learn.batches import Batch
 from supcam.learn.classification import LossTerms, classification_loss
 from supcam.learn.config import TrainConfig
+from supcam.learn.distillation import Teacher, distillation_loss
 from supcam.learn.encoder import Network, NetworkOutput
 from supcam.learn.history import write_scores
 from supcam.learn.mixup import mixed, partners_of, weighed
@@ -52,7 +55,8 @@ class Finetuning(lightning.LightningModule):
         self.average = copy.deepcopy(network).requires_grad_(False)
         self.config = config
         self.validation_names = tuple(validation_names)
-        self.term_names = (*_TERMS, "weak") if config.weak_weight > 0 else _TERMS
+        self.term_names = _term_names(config)
+        self._teacher = _teacher_of(network, config=config)
         self.terms: dict[str, Tensor] = {}
         self.scores: dict[str, Scores] = {}
         self._answers: list[list[Answers]] = []
@@ -103,20 +107,27 @@ class Finetuning(lightning.LightningModule):
         if blend is not None:
             others = self._terms(output, batch=partners_of(batch, partners=blend.partners))
             terms = weighed(terms, partners=others, share=blend.share)
-        return terms
+        if self._teacher is None:
+            return terms
+        shown = batch.pictures if blend is None else blend.pictures
+        return self._taught(terms, output=output, taught=self._teacher(shown), batch=batch)
+
+    def _taught(
+        self, terms: LossTerms, *, output: NetworkOutput, taught: NetworkOutput, batch: Batch
+    ) -> LossTerms:
+        """``terms`` with the distance to the teacher's answers, by its share."""
+        distance = distillation_loss(
+            _logits_of_everyone(output),
+            taught=_logits_of_everyone(taught),
+            batch=_everyone(batch),
+            config=self.config,
+        )
+        share = self.config.teacher_share
+        return replace(terms, total=(1 - share) * terms.total + share * distance, teacher=distance)
 
     def _terms(self, output: NetworkOutput, *, batch: Batch) -> LossTerms:
         """The loss of all ranks' pictures by the labels of ``batch``."""
-        everyone = batch._replace(
-            types=of_all_ranks(batch.types),
-            counts=of_all_ranks(batch.counts),
-            chromosomes=of_all_ranks(batch.chromosomes),
-        )
-        return classification_loss(
-            output._replace(**{name: of_all_ranks(getattr(output, name)) for name in _LOGITS}),
-            batch=everyone,
-            config=self.config,
-        )
+        return classification_loss(_logits_of_everyone(output), batch=_everyone(batch), config=self.config)
 
     @override
     def configure_gradient_clipping(self, optimizer: Any, *_: object, **__: object) -> None:
@@ -171,6 +182,32 @@ class Finetuning(lightning.LightningModule):
         pairs = zip(self.validation_names, self._answers, strict=True)
         self.scores = {name: score(joined(parts)) for name, parts in pairs}
         write_scores(self.scores, trainer=self.trainer)
+
+
+def _logits_of_everyone(output: NetworkOutput) -> NetworkOutput:
+    """``output`` with the logits for all ranks' pictures."""
+    return output._replace(**{name: of_all_ranks(getattr(output, name)) for name in _LOGITS})
+
+
+def _everyone(batch: Batch) -> Batch:
+    """``batch`` with the labels of all ranks' pictures."""
+    return batch._replace(
+        types=of_all_ranks(batch.types),
+        counts=of_all_ranks(batch.counts),
+        chromosomes=of_all_ranks(batch.chromosomes),
+    )
+
+
+def _term_names(config: TrainConfig) -> tuple[str, ...]:
+    """The terms of the loss that are written down."""
+    further = {"weak": config.weak_weight > 0, "teacher": config.teacher is not None}
+    return (*_TERMS, *(name for name, counts in further.items() if counts))
+
+
+def _teacher_of(network: Network, *, config: TrainConfig) -> Teacher | None:
+    if config.teacher is None:
+        return None
+    return Teacher(Path(config.teacher), max_count=network.count_head.out_features)
 
 
 def fingerprint(module: nn.Module) -> str:

@@ -56,6 +56,6 @@ def weighed(own: LossTerms, *, partners: LossTerms, share: Float32[Tensor, ""]) 
     return LossTerms(
         **{
             name: share * getattr(own, name) + (1 - share) * getattr(partners, name)
-            for name in LossTerms.__slots__
+            for name in ("total", "type", "count", "weak", "chromosome")
         }
     )

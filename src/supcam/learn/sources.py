@@ -65,6 +65,8 @@ class PartsReader:
             checkpoint = Path(data.typed_by)
             learnt = with_weak_types(learnt, checkpoint=checkpoint, least=data.typed_from)
             data_hash = f"{data_hash} {sha256_of(checkpoint)}"
+        if recipe.train.teacher is not None:
+            data_hash = f"{data_hash} taught by {sha256_of(Path(recipe.train.teacher))}"
         return sources_of(learnt, validation=validation, data_hash=data_hash, stages=stages)
 
     def regions(self, recipe: Recipe, *, parts: Sequence[str]) -> tuple[Region, ...]:
