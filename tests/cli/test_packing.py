@@ -8,7 +8,9 @@ from tests.commands import run_without, supcam_
 from supcam.workflows.terminal import UNUSABLE
 
 
-@pytest.mark.parametrize("arguments", [["export", "c.ckpt"], ["join", "one.ckpt", "two.ckpt"]])
+@pytest.mark.parametrize(
+    "arguments", [["export", "c.ckpt"], ["join", "one.ckpt", "two.ckpt"], ["average", "one.ckpt"]]
+)
 def test_without_torch_the_command_names_the_extra(arguments: list[str]) -> None:
     done = run_without("torch", *arguments, "--output", "out")
     assert done.returncode == UNUSABLE, done.stderr
@@ -28,6 +30,7 @@ def test_weights_of_another_kind_are_refused() -> None:
     [
         ("export", ["int8", "--compare", "never overwritten"]),
         ("join", ["mean of what they say", "supcam export"]),
+        ("average", ["same weights", "supcam join"]),
     ],
 )
 def test_help_teaches(command: str, told: list[str]) -> None:

@@ -12,7 +12,7 @@ from supcam.core.types import TrainingError
 from supcam.learn.checkpoints import LoadedNetwork, load_network
 from supcam.learn.config import NetworkConfig
 from supcam.learn.encoder import Network, NetworkOutput
-from supcam.learn.ensemble import joined, write_joined
+from supcam.learn.ensemble import joined, write_joined, write_mean
 from supcam.learn.optimizer import layer_factors
 from supcam.learn.recipe import Recipe
 
@@ -78,6 +78,19 @@ def test_a_checkpoint_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="exists"):
         write_joined([part(3), part(4)], path=path)
     assert path.read_bytes() == before
+
+
+def test_the_mean_of_weights_comes_back_and_tells_of_its_parts(tmp_path: Path) -> None:
+    paths = [write_joined([part(seed), part(seed + 1)], path=tmp_path / f"{seed}.ckpt") for seed in (1, 3)]
+    back = load_network(write_mean(paths, path=tmp_path / "mean.ckpt"))
+    states = [load_network(path).network.state_dict() for path in paths]
+    for name, value in back.network.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (states[0][name] + states[1][name]) / 2)
+    assert [one["data_hash"] for one in back.parts] == ["data 1 data 2", "data 3 data 4"]
+    assert [one["data_hash"] for one in back.parts[0]["parts"]] == ["data 1", "data 2"]
+    with pytest.raises(TrainingError, match="exists"):
+        write_mean(paths, path=tmp_path / "mean.ckpt")
 
 
 def test_one_network_is_none_to_join() -> None:

@@ -65,6 +65,7 @@ for _command in (
     training.pretrain,
     training.finetune,
     packing.join,
+    packing.average,
     packing.export,
     measuring.evaluate,
     measuring.pool,

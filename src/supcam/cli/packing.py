@@ -36,6 +36,30 @@ def join(
         say(str(run(parts, output=output)))
 
 
+def average(
+    checkpoints: Annotated[
+        list[Path],
+        typer.Argument(metavar="CHECKPOINT...", help="Of runs from one start, or a run and its start."),
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="New checkpoint; never overwritten.")],
+) -> None:
+    """One network whose weights are the mean of several, as fast as any of them.
+
+    Needs: pip install "supcam[train]".
+
+    \b
+    supcam average runs/ground/checkpoints/last.ckpt runs/tuned/checkpoints/last.ckpt --output runs/mean.ckpt
+
+    Of a network and what fine-tuning made of it, the mean often does better on other pictures than either.
+    The runs must have begun with the same weights; networks that did not are for supcam join.
+    """
+    with plain_errors():
+        from supcam.learn.ensemble import write_mean
+
+        say(str(write_mean(checkpoints, path=output)))
+
+
 def export(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CHECKPOINT", help="Written by supcam train or finetune.")

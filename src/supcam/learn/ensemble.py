@@ -1,4 +1,4 @@
-"""Several trained networks -> one that gives the mean of their logits: an ensemble in a single network."""
+"""Several trained networks -> one: an ensemble (the mean of their logits), or the mean of their weights."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from supcam.learn.checkpoints import (
     PARTS,
     STEP,
     LoadedNetwork,
+    load_mean,
+    load_network,
     write_atomically,
 )
 from supcam.learn.config import NetworkConfig
@@ -47,17 +49,33 @@ def write_joined(parts: Sequence[LoadedNetwork], *, path: Path) -> Path:
     Its recipe is that of the first part; the recipes of all of them lie beside it. Raises ``TrainingError``
     as ``joined`` does, and when there is something at ``path``.
     """
+    network = joined(parts)
+    recipe = parts[0].recipe
+    config = recipe.network.model_copy(update={"members": _members(network.backbone)})
+    recipe = recipe.model_copy(update={"network": config})
+    return _written(network, recipe=recipe, parts=parts, path=path)
+
+
+def write_mean(checkpoints: Sequence[Path], *, path: Path) -> Path:
+    """``path``, now a checkpoint whose weights are the mean of those of ``checkpoints`` (``load_mean``).
+
+    Raises ``TrainingError`` as ``load_mean`` does, and when there is something at ``path``.
+    """
+    mean = load_mean(checkpoints)
+    parts = [load_network(checkpoint) for checkpoint in checkpoints]
+    return _written(mean.network, recipe=mean.recipe, parts=parts, path=path)
+
+
+def _written(network: Network, *, recipe: Recipe, parts: Sequence[LoadedNetwork], path: Path) -> Path:
+    """``path``, now a checkpoint of ``network``, which was made of ``parts``."""
     if path.exists():
         raise TrainingError(
             "a file that exists", expected="a new path", remedy="choose another name", where=path
         )
-    network = joined(parts)
-    recipe = parts[0].recipe
-    config = recipe.network.model_copy(update={"members": _members(network.backbone)})
     own = {
         "format_version": FORMAT_VERSION,
         STEP: FINETUNE,
-        "recipe": recipe.model_copy(update={"network": config}).model_dump(mode="json"),
+        "recipe": recipe.model_dump(mode="json"),
         "data_hash": " ".join(part.data_hash for part in parts),
         "init_sha256": None,
         PARTS: [_told(part) for part in parts],
@@ -74,7 +92,8 @@ def _members(backbone: torch.nn.Module) -> int:
 
 def _told(part: LoadedNetwork) -> dict[str, object]:
     recipe: dict[str, object] = part.recipe.model_dump(mode="json", exclude={"crop", "foreground"})
-    return {"recipe": recipe, "data_hash": part.data_hash, "steps": part.step}
+    told: dict[str, object] = {"recipe": recipe, "data_hash": part.data_hash, "steps": part.step}
+    return told | ({PARTS: [*part.parts]} if part.parts else {})
 
 
 def _backbones(parts: Sequence[LoadedNetwork]) -> dict[str, Tensor]:
