@@ -55,6 +55,22 @@ def test_bad_picture_is_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert any("cell2" in row["path"] and row["reason"] for row in rows_of(tmp_path / "out" / "left_out.csv"))
 
 
+def test_only_cases_that_play_the_role_are_read(tmp_path: Path) -> None:
+    write_metaphase(tmp_path, config=SIXTEEN)
+    write_metaphase(tmp_path, config=SIXTEEN, name="cell2", seed=4)
+    cases = sorted({picture.case for picture in read_manifest(tmp_path).pictures})
+    assert len(cases) == 2
+    roles = tmp_path / "roles.csv"
+    table = [f"{picture.source},{picture.case}," for picture in read_manifest(tmp_path).pictures]
+    roles.write_text(f"source,case,role\n{table[0]}train\n{table[1]}select\n")
+    result = supcam_("harvest", tmp_path, "--output", tmp_path / "out", "--roles", roles, "--role", "select")
+    assert result.exit_code == 0, result.output
+    assert "1 metaphases" in result.output
+    nobody = supcam_("harvest", tmp_path, "--output", tmp_path / "no", "--roles", roles, "--role", "report")
+    assert nobody.exit_code == 2
+    assert "no metaphase of role 'report' among 2" in nobody.output
+
+
 def test_nothing_is_overwritten_and_nothing_is_left_behind(tmp_path: Path) -> None:
     write_metaphase(tmp_path, config=SIXTEEN)
     harvest(HarvestPlan(tmp_path, output=tmp_path / "out"))

@@ -83,6 +83,10 @@ def harvest(
     source: options.SourceOption = "",
     case_rule: options.CaseRuleOption = "",
     pictures: options.PicturesOption = None,
+    roles: Annotated[
+        Path | None, typer.Option(help="Table of roles: only metaphases whose case plays --role are read.")
+    ] = None,
+    role: Annotated[str, typer.Option(help="Such as train; with --roles.")] = "train",
 ) -> None:
     """Single chromosomes, clusters of known number and debris, cut from annotated metaphases.
 
@@ -95,6 +99,7 @@ def harvest(
     """
     with plain_errors():
         from supcam.data.manifest import ManifestOptions
+        from supcam.data.split import read_roles
         from supcam.workflows.harvest import HarvestPlan
         from supcam.workflows.harvest import harvest as run
 
@@ -103,6 +108,8 @@ def harvest(
             output=output,
             layout=layout,
             options=ManifestOptions(source=source, case_rule=case_rule, pictures_folder=pictures),
+            roles=read_roles(roles) if roles else None,
+            role=role,
         )
         with watched() as listener:
             say(run(plan, listener=listener).told())

@@ -39,7 +39,7 @@ EXACT = Tolerance(output=1e-4)
 TOLERANCES: Mapping[Weights, Tolerance] = {
     "float32": EXACT,
     "float16": Tolerance(output=5e-3),
-    "int8": Tolerance(output=0.25, tie=1.0, changed=0.05),
+    "int8": Tolerance(output=0.5, tie=1.0, changed=0.05),
 }
 """By how the weights are stored."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from supcam.core.types import ManifestError, Region
 from supcam.data.harvest import EMPTY, Harvest, harvest_metaphases
 from supcam.data.layout import TABLE_NAME, Layout
 from supcam.data.manifest import Manifest, ManifestOptions, read_manifest
+from supcam.data.split import Roles
 from supcam.workflows.composed_set import captioned, contact_sheet, encode_png, to_grey
 from supcam.workflows.new_folder import NewFolder
 
@@ -40,13 +41,18 @@ class HarvestConfig(StageConfig):
 
 @dataclass(frozen=True)
 class HarvestPlan:
-    """``annotations``: metaphases with one box a chromosome (VOC or COCO); ``output``: a new folder."""
+    """``annotations``: metaphases with one box a chromosome (VOC or COCO); ``output``: a new folder.
+
+    With ``roles``, only metaphases whose case plays ``role`` are read.
+    """
 
     annotations: Path
     output: Path
     layout: Layout = "auto"
     options: ManifestOptions = field(default_factory=ManifestOptions)
     config: HarvestConfig = field(default_factory=HarvestConfig)
+    roles: Roles | None = None
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ def harvest(plan: HarvestPlan, *, listener: Listener | None = None) -> HarvestSu
     exists or cannot be written.
     """
     with NewFolder(plan.output) as folder:
-        manifest = read_manifest(plan.annotations, layout=plan.layout, options=plan.options)
+        manifest = _chosen(plan)
         found = _harvested(manifest, config=plan.config, listener=listener)
         kinds = {"single": found.singles, "cluster": found.clusters, "debris": found.debris}
         rows = {kind: _write_crops(folder, kind=kind, regions=regions) for kind, regions in kinds.items()}
@@ -90,6 +96,21 @@ def harvest(plan: HarvestPlan, *, listener: Listener | None = None) -> HarvestSu
         folder.keep()
     counts = Counter({kind: len(regions) for kind, regions in kinds.items()})
     return HarvestSummary(counts, n_pictures=len(manifest.pictures), n_left_out=len(left_out))
+
+
+def _chosen(plan: HarvestPlan) -> Manifest:
+    """The annotated metaphases, those of the plan's role where it names one."""
+    manifest = read_manifest(plan.annotations, layout=plan.layout, options=plan.options)
+    if plan.roles is None:
+        return manifest
+    pictures = plan.roles.pick(manifest.pictures, roles=[plan.role])
+    if not pictures:
+        raise ManifestError(
+            f"no metaphase of role {plan.role!r} among {len(manifest.pictures)}",
+            expected="a role that some case plays",
+            remedy="compare with the roles file",
+        )
+    return replace(manifest, pictures=pictures)
 
 
 def _harvested(manifest: Manifest, *, config: HarvestConfig, listener: Listener | None) -> Harvest:
