@@ -67,6 +67,7 @@ for _command in (
     packing.join,
     packing.average,
     packing.export,
+    packing.quantize,
     measuring.evaluate,
     measuring.pool,
     measuring.recalibrate,

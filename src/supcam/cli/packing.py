@@ -109,3 +109,36 @@ def export(
         )
         report = run(checkpoint, output=output, plan=plan, average_with=average_with or ())
         say(report.told())
+
+
+def quantize(
+    bundle: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder.")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="New model folder; never overwritten.")],
+    compare: Annotated[
+        list[str],
+        typer.Option(help="Crops (file, folder, pattern) that set the scales; repeatable."),
+    ],
+    version: Annotated[str, typer.Option(help="Of the new model [default: the old one's]")] = "",
+) -> None:
+    """The same model in 8-bit integers, two to three times as fast.
+
+    Needs: pip install "supcam[train]".
+
+    \b
+    supcam quantize my-model --compare crops/ --output my-model-int8
+
+    Give crops of all that it will meet: single chromosomes, clusters, and what is none. A hundred at least;
+    four hundred of them set the scales, all of them are read with both models. More than five decisions in a
+    hundred that differ are refused. Calibration and card stay.
+    """
+    with plain_errors():
+        from supcam.pack.in_integers import in_integers
+        from supcam.workflows.inputs import find_inputs
+
+        pictures = [Path(name) for name in find_inputs(compare).names]
+        done = in_integers(bundle, output=output, pictures=pictures, version=version)
+        seen = done.card.comparison
+        assert seen is not None
+        left_out = f"; {len(done.unread)} pictures without an object left out" if done.unread else ""
+        say(f"{output}: {seen.changed_decisions} of {seen.n_pictures} decisions differ{left_out}")
