@@ -242,9 +242,9 @@ def test_many_scans_are_refused_before_any_is_decoded() -> None:
 
 def test_broken_files_are_refused_by_one_of_our_errors(tmp_path: Path) -> None:
     """Valid files of all kinds, changed at random, read in a process that may die (scripts/soak: more)."""
-    done = fuzz(tmp_path, first=0, n=900)
+    done = fuzz(tmp_path, first=0, n=600)
     assert done.is_clean, done
     assert done.n_pictures > 50
-    assert done.n_refused > 300
+    assert done.n_refused > 200
     assert done.slowest_s < 5
     assert done.peak_mb < 1000

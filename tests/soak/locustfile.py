@@ -21,9 +21,9 @@ class Reviewer(HttpUser):
 
     def on_start(self) -> None:
         """The objects to look at."""
-        found = self._items("/api/v1/objects?undecided=false&limit=100")
+        found = self._items("/api/v1/objects?undecided=false&limit=20")
         self._objects = [item["id"] for item in found if item["has_crop"]]
-        self._images = [item["id"] for item in self._items("/api/v1/images?limit=100")]
+        self._images = [item["id"] for item in self._items("/api/v1/images?limit=20")]
 
     def _items(self, place: str) -> list[dict[str, Any]]:
         return list(self.client.get(place, name="look: lists").json()["items"])

@@ -66,9 +66,11 @@ def described(parts: Mapping[str, Figures]) -> str:
 
 
 def _flat(row: Figures, *, before: str = "") -> dict[str, object]:
-    """Nested figures side by side; lists, which hold samples, as their length."""
+    """Nested figures side by side; lists, which hold samples, as their length; single kinds are left out."""
     flat: dict[str, object] = {}
     for key, value in row.items():
+        if key == "by_kind":
+            continue
         if isinstance(value, Mapping):
             flat |= _flat(value, before=f"{before}{key}: ")
         else:

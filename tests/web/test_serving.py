@@ -159,7 +159,7 @@ def test_clients_gone_in_mid_upload_leave_nothing(tmp_path: Path, model_folder: 
 def test_a_small_load_is_borne_without_an_error(tmp_path: Path, model_folder: Path) -> None:
     """Four clients that never pause, for a moment; scripts/soak measures more of them for longer."""
     config = ServiceConfig(data=tmp_path / "x" / "data", model=model_folder, port=free_port(), workers=1)
-    (found,) = measure(config, n_clients=[4], seconds=3)
+    (found,) = measure(config, n_clients=[4], seconds=2)
     assert found.all.n >= 4
     assert found.all.n_failed == 0
     assert sum(each.n for each in found.by_kind.values()) == found.all.n
@@ -170,10 +170,10 @@ def test_a_small_load_is_borne_without_an_error(tmp_path: Path, model_folder: Pa
 
 def test_what_is_beyond_the_limits_is_refused_and_nothing_is_lost(tmp_path: Path, model_folder: Path) -> None:
     config = ServiceConfig(data=tmp_path / "x" / "data", model=model_folder, port=free_port(), workers=1)
-    done = too_much(config, n_crops=90)
+    done = too_much(config, n_crops=70)
     assert done.by_status.keys() == {"202", "429"}
     assert done.all_tell_when
-    assert done.n_accepted == done.n_done == 90
+    assert done.n_accepted == done.n_done == 70
     assert done.is_ready
 
 
