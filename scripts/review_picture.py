@@ -17,8 +17,10 @@ from tests.browser import SIZES, chromium
 from tests.service import free_port, served
 
 from supcam.data.synthesis import SynthesisConfig, draw_metaphase
+from supcam.pack.before_after import FOLDER
 from supcam.web.client import Client
 from supcam.web.config import ServiceConfig
+from supcam.web.examples import COMPARISON
 from supcam.web.schemas import NewDecision
 
 SEED = (7, 3)
@@ -27,8 +29,8 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PAGES = ("agreement", "second-look", "export", "model", "models", "login")
 
 
-def prepare(client: Client, *, folder: Path) -> None:
-    """A drawn metaphase is read, and some of its objects are decided as the model says."""
+def prepare(client: Client, *, folder: Path, data: Path) -> None:
+    """Drawn metaphases are read, some of their objects decided as the model says, one otherwise."""
     for number, name in enumerate(("K-0042 spread 1.png", "K-0042 spread 2.png")):
         grey = draw_metaphase(
             np.random.default_rng([*SEED, number] if number else SEED),
@@ -40,10 +42,15 @@ def prepare(client: Client, *, folder: Path) -> None:
         for item in [*client.objects(job.image_id, by_doubt=True)][number : N_DECIDED + number]:
             said = item.prediction
             client.decide(item.id, NewDecision(type=said.type, n_chromosomes=said.n_chromosomes))
+        surest = client.objects(job.image_id, by_doubt=True)[-12]
+        client.decide(surest.id, NewDecision(type="overlapping"))  # something to look at a second time
+    (data / FOLDER).mkdir()
+    (data / FOLDER / "example.json").write_bytes(COMPARISON.to_json())
 
 
 def opened(page: Page, *, home: str, name: str) -> None:
     """The page with everything on it."""
+    page.set_default_timeout(300_000)
     page.goto(f"{home}/{'' if name == 'review' else name}")
     page.wait_for_load_state("networkidle")
     if name != "review":
@@ -67,7 +74,7 @@ def main() -> None:
         config = ServiceConfig(data=Path(name) / "data", port=free_port(), workers=1)
         home = f"http://127.0.0.1:{config.port}"
         with served(config), Client(home) as client, chromium() as browser:
-            prepare(client, folder=Path(name))
+            prepare(client, folder=Path(name), data=config.data)
             for size, (width, height) in SIZES.items():
                 if given.only and size != "1280":
                     continue
@@ -77,7 +84,7 @@ def main() -> None:
                         color_scheme=scheme,
                         has_touch=size == "tablet",
                     )
-                    for wanted in ["review", *([] if given.only or size != "1280" else PAGES)]:
+                    for wanted in ["review", *([] if given.only or scheme == "dark" else PAGES)]:
                         opened(page, home=home, name=wanted)
                         title = "review" if given.only else f"{wanted}-{size}-{scheme}"
                         page.screenshot(path=given.folder / f"{title}.png")

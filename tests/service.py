@@ -171,7 +171,7 @@ def served(config: ServiceConfig, *, extra: tuple[str, ...] = ()) -> Iterator[su
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log) as process,
     ):
         try:
-            wait_until(lambda: is_ready(config.port) or process.poll() is not None)
+            wait_until(lambda: is_ready(config.port) or process.poll() is not None, timeout_s=300.0)
             assert process.poll() is None, log_of(config).read_text()
             yield process
         finally:

@@ -9,6 +9,7 @@ import tracemalloc
 import warnings
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from tests.hostile import many_scans
+from tests.soak.fuzz import fuzz
 
 from supcam.core.decoding import Decoded, decode
 from supcam.core.types import ImageError
@@ -236,3 +238,13 @@ def test_many_scans_are_refused_before_any_is_decoded() -> None:
     assert read(WHOLE["jpeg progressive"]).samples.size
     with pytest.raises(ImageError, match="scans"):
         read(many_scans(600))
+
+
+def test_broken_files_are_refused_by_one_of_our_errors(tmp_path: Path) -> None:
+    """Valid files of all kinds, changed at random, read in a process that may die (scripts/soak: more)."""
+    done = fuzz(tmp_path, first=0, n=600)
+    assert done.is_clean, done
+    assert done.n_pictures > 50
+    assert done.n_refused > 200
+    assert done.slowest_s < 5
+    assert done.peak_mb < 1000

@@ -50,6 +50,44 @@ def test_every_type_has_a_colour_and_letters_of_its_own() -> None:
         assert max(abs(a - b) for a, b in zip(one, other, strict=True)) >= 30
 
 
+BLIND = {
+    "protanopia": (
+        (0.152286, 1.052583, -0.204868),
+        (0.114503, 0.786281, 0.099216),
+        (-0.003882, -0.048116, 1.051998),
+    ),
+    "deuteranopia": (
+        (0.367322, 0.860646, -0.227968),
+        (0.280085, 0.672501, 0.047413),
+        (-0.01182, 0.04294, 0.968881),
+    ),
+    "tritanopia": (
+        (1.255528, -0.076749, -0.178779),
+        (-0.078411, 0.930809, 0.147602),
+        (0.004733, 0.691367, 0.3039),
+    ),
+}
+"""What linear red, green and blue become for the colour-blind (Machado, Oliveira and Fernandes 2009)."""
+
+
+def lightness_and_hue(colour: tuple[int, int, int], *, seen: np.ndarray) -> np.ndarray:
+    """A colour in CIELAB as somebody sees it who loses what the matrix ``seen`` takes away."""
+    share = np.array(colour) / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    back = np.clip(seen @ linear, 0, 1)
+    stored = np.where(back <= 0.0031308, 12.92 * back, 1.055 * back ** (1 / 2.4) - 0.055)
+    lab: np.ndarray = cv2.cvtColor(stored.astype(np.float32)[None, None], cv2.COLOR_RGB2LAB)[0, 0]
+    return lab
+
+
+@pytest.mark.parametrize("kind", BLIND)
+def test_the_colour_blind_tell_the_colours_apart(kind: str) -> None:
+    """Ten units are plainly another colour side by side; outlines lie apart and have letters besides."""
+    seen = {name: lightness_and_hue(rgb, seen=np.array(BLIND[kind])) for name, rgb in COLOURS.items()}
+    for one, other in combinations(seen, 2):
+        assert np.linalg.norm(seen[one] - seen[other]) > 15, (one, other)
+
+
 def test_outline_goes_around_the_object() -> None:
     (points,) = outline(SQUARE)
     assert cv2.boundingRect(points) == (30, 40, 40, 20)

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import schemathesis
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, given, settings
-from schemathesis.core.result import Ok
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 from sqlalchemy import text
 from tests.service import picture_bytes, post_pictures, read_all, service_config, serving
+from tests.soak.document import keep_to_it
 
 from supcam.web.app import create_app
 from supcam.web.config import ServiceConfig
-from supcam.web.tokens import create_token
 
 PLACES = {
     "/healthz", "/readyz", "/metrics", "/api/v1/model", "/api/v1/session", "/api/v1/metaphases",
@@ -87,24 +82,9 @@ def test_without_a_worker_it_is_alive_and_not_ready(tmp_path: Path, model_folder
     app.state.service.database.close()
 
 
-def test_the_service_keeps_to_its_document_whatever_is_sent(
-    config: ServiceConfig, client: TestClient
-) -> None:
-    """Requests drawn from the OpenAPI document, good and bad ones, at every operation.
-
-    That drawn bytes are no picture, and that two fields exclude each other, no document of this kind can say.
-    """
-    app = create_app(config.model_copy(update={"require_token": True}))
-    token = create_token(app.state.service.database, name="ann", role="admin", actor="test").text
-    here = {"Authorization": f"Bearer {token}"}
-    api = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, headers=here)
-    operations = [found.ok() for found in api.get_all_operations() if isinstance(found, Ok)]
-    assert len({operation.path for operation in operations}) == len(PLACES)
-    for operation in operations:
-
-        @settings(max_examples=10, suppress_health_check=list(HealthCheck), database=None)
-        @given(case=operation.as_strategy())
-        def keeps_to_it(case: schemathesis.Case[Any]) -> None:
-            case.call_and_validate(headers=here, excluded_checks=[positive_data_acceptance])
-
-        keeps_to_it()
+def test_the_service_keeps_to_its_document_whatever_is_sent(tmp_path: Path, model_folder: Path) -> None:
+    """Requests drawn from the OpenAPI document, good and bad ones, at every operation and in sequences."""
+    config = service_config(tmp_path, model=model_folder)
+    kept = keep_to_it(config, n_each=8, n_sequences=25)
+    assert kept.n_operations >= len(PLACES)
+    assert kept.n_led > 5

@@ -16,9 +16,11 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser import SIZES, Complaints, chromium, violations
 from tests.service import free_port, picture_bytes, served, service_config, serving
 
+from supcam.pack.before_after import FOLDER
 from supcam.spread.overlay import COLOURS
 from supcam.web import review
 from supcam.web.config import ServiceConfig
+from supcam.web.examples import COMPARISON
 from supcam.web.review import NAVIGATION, TYPES
 from supcam.web.serving import opened
 from supcam.web.tokens import create_token
@@ -137,6 +139,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Itera
     picture.write_bytes(picture_bytes(0))
     config = service_config(folder, model=model_folder, workers=1, port=free_port())
     expect.set_options(timeout=30_000)
+    comparisons = config.data / FOLDER
+    comparisons.mkdir(parents=True)
+    (comparisons / "example.json").write_bytes(COMPARISON.to_json())
     with chromium() as browser, served(config):
         bench = Bench(config, browser=browser, picture=picture)
         page, complaints = bench.open()
@@ -258,20 +263,37 @@ def test_the_view_follows_keys_mouse_and_objects(bench: Bench) -> None:
     assert not complaints.said
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_any_page(bench: Bench, scheme: Scheme) -> None:
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", "1280"), ("dark", "1280"), ("light", "1920"), ("light", "tablet")]
+)
+def test_axe_finds_nothing_on_any_page(bench: Bench, scheme: Scheme, size: str) -> None:
+    """Also where a comparison of models and decisions to look at again are shown."""
     for path in PAGES:
-        page, complaints = bench.open(path, scheme=scheme)
+        page, complaints = bench.open(path, size=size, scheme=scheme)
         page.wait_for_load_state("networkidle")
         if path == "/":
             chosen(page)
+        if path in ("/models", "/second-look"):
+            expect(page.locator("main .card img, main .card table").first).to_be_visible()
         assert violations(page) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
         if path == "/":
             page.keyboard.press("?")
             expect(page.locator("#help-rows tr")).not_to_have_count(0)
             assert violations(page) == [], "help"
         page.close()
         assert not complaints.said, path
+
+
+def test_a_second_look_leads_to_its_object(bench: Bench) -> None:
+    page, complaints = bench.open("/second-look")
+    link = page.locator("main .looks a").first
+    wanted = (link.get_attribute("href") or "").rpartition("object=")[2]
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#strip .thumb[aria-current]")).to_have_attribute("data-id", wanted)
+    page.close()
+    assert not complaints.said
 
 
 @pytest.mark.parametrize("size", SIZES)

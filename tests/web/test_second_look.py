@@ -10,6 +10,7 @@ import supcam.web.second_look as module
 from supcam.pack.bundle import Model
 from supcam.web.database import Database, open_database
 from supcam.web.results import Window
+from supcam.web.review import TYPES
 from supcam.web.schemas import NewDecision
 from supcam.web.second_look import ranked, second_look
 from supcam.web.store import decide
@@ -56,6 +57,10 @@ def test_a_contradicted_decision_comes_first_in_list_page_and_by_parts(
     assert answer["next"] == 2
     assert len(everything.items) == len(found.rows)
     assert f"/api/v1/objects/{wrong}/crop.png" in page.text
+    assert f'href="/?picture={contradicted.object.image_id}&amp;object={wrong}"' in page.text
+    words = {kind.name: kind.word.lower() for kind in TYPES}
+    assert f"Decided <b>{words[contradicted.decided_type]}</b> by ann" in page.text
+    assert f"the model says <b>{words[contradicted.suggested_type]}</b>" in page.text
     assert page.text.count("<script") == page.text.count('<script type="module" src=') == 1
     assert missing.status_code == 501
     assert "supcam[labels]" in missing.json()["detail"]

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from tests.drawn_crops import write_crop
 from tests.service import picture_bytes, post_pictures, read_all, service_config, serving
 
+from supcam.core.disk import write_whole
 from supcam.web.config import Limits, ServiceConfig
 
 
@@ -137,3 +140,27 @@ def test_no_room_on_the_disk_is_said(tmp_path: Path, model_folder: Path) -> None
     with serving(service_config(tmp_path, model=model_folder, limits=limits)) as client:
         assert post_pictures(client, picture_bytes(0)).status_code == 507
         assert client.get("/readyz").status_code == 503
+
+
+def test_a_disk_that_fills_up_takes_no_half_request(
+    client: TestClient, config: ServiceConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of two files does not fit: neither is accepted, and both are once there is room."""
+    n_written = 0
+
+    def full(*given: Any, **more: Any) -> Path:  # noqa: ANN401
+        nonlocal n_written
+        n_written += 1
+        if n_written == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_whole(*given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("supcam.web.vault.write_whole", full)
+        refused = post_pictures(client, picture_bytes(0), picture_bytes(1))
+    assert refused.status_code == 507
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert int(refused.headers["retry-after"]) >= 1
+    assert client.get("/api/v1/jobs").json()["items"] == []
+    assert post_pictures(client, picture_bytes(0), picture_bytes(1)).json()["n_new"] == 2
+    assert read_all(config) == 2

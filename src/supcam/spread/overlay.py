@@ -24,9 +24,9 @@ COLOURS: dict[str, Colour] = {
     "touching": (230, 159, 0),
     "overlapping": (0, 158, 115),
     "touching_overlapping": (204, 121, 167),
-    REJECTED: (120, 120, 120),
+    REJECTED: (80, 80, 80),
 }
-"""Red, green and blue of each type."""
+"""Red, green and blue of each type; the grey is dark, as a middle one is the green of the red-green blind."""
 DOUBT: Colour = (213, 94, 0)
 LETTERS = {
     "instance": "I",

@@ -1,8 +1,9 @@
-"""The application: routes, gate, errors and meters put together, and the OpenAPI document."""
+"""The application: routes, gate, errors and meters put together."""
 
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from operator import attrgetter
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -14,8 +15,9 @@ from supcam.web.access import COOKIE, Gate, csrf_of, token_of
 from supcam.web.comparisons import router as comparisons
 from supcam.web.config import ServiceConfig
 from supcam.web.deciding import router as deciding
+from supcam.web.document import complete
 from supcam.web.meters import Metered
-from supcam.web.problems import MEDIA_TYPE, add_handlers, problem
+from supcam.web.problems import add_handlers, problem
 from supcam.web.purge import sweep
 from supcam.web.review import add_pages
 from supcam.web.schemas import ModelName, ModelView, NewSession, Problem, SessionView
@@ -57,6 +59,7 @@ def create_app(config: ServiceConfig | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan(service),
+        generate_unique_id_function=attrgetter("name"),
         responses={status: {"model": Problem, "description": told} for status, told in _COMMON.items()},
     )
     app.state.service = service
@@ -68,7 +71,7 @@ def create_app(config: ServiceConfig | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, limits=config.limits)
     app.add_middleware(Gate, config=config, database=service.database)
     app.add_middleware(Metered, meters=service.meters)
-    _tell_of_problems(app)
+    complete(app)
     return app
 
 
@@ -102,7 +105,12 @@ def _add_own_routes(app: FastAPI) -> None:
     )
     app.get("/api/v1/model", tags=["service"], summary="The model's card")(get_model)
     app.get("/api/v1/session", tags=["service"], summary="Who is asking")(get_session)
-    app.post("/api/v1/session", tags=["service"], summary="Exchange a token for a cookie")(post_session)
+    app.post(
+        "/api/v1/session",
+        tags=["service"],
+        summary="Exchange a token for a cookie",
+        responses={200: {"model": SessionView}},
+    )(post_session)
     app.delete(
         "/api/v1/session",
         tags=["service"],
@@ -168,20 +176,3 @@ def delete_session() -> Response:
     answer = Response(status_code=204)
     answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return answer
-
-
-def _tell_of_problems(app: FastAPI) -> None:
-    """In the OpenAPI document every error has the media type of problem documents."""
-    plain = app.openapi
-
-    def openapi() -> dict[str, object]:
-        document = plain()
-        for operations in document["paths"].values():
-            for operation in operations.values():
-                for status, answer in operation["responses"].items():
-                    if int(status) >= 400:
-                        reference = {"schema": {"$ref": "#/components/schemas/Problem"}}
-                        answer["content"] = {MEDIA_TYPE: reference}
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

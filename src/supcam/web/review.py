@@ -100,6 +100,7 @@ def page(template: str, *, path: str, **values: object) -> str:
         path=path,
         navigation=NAVIGATION,
         types=TYPES,
+        word_of={kind.name: kind.word.lower() for kind in TYPES},
         types_json=json.dumps([{field: getattr(kind, field) for field in kind.__slots__} for kind in TYPES]),
         notice=NOT_MEDICAL,
         version=supcam.__version__,

@@ -155,11 +155,6 @@ class ObjectView(Wire):
 class NewDecision(Wire):
     """A decision to append: a type with its number of chromosomes, or an earlier decision to take back."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        json_schema_extra={"examples": [{"type": "touching", "n_chromosomes": 2}, {"revokes": 17}]},
-    )
     type: TypeName | None = None
     n_chromosomes: int | None = Field(None, ge=0, le=1000, description="Left out: the type's least number.")
     revokes: int | None = Field(None, ge=1, le=2**53)
@@ -233,9 +228,6 @@ class NewSession(Wire):
 class PurgeOrder(Wire):
     """What to remove: the pictures of a case, or all those older than so many days."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_extra={"examples": [{"case": "K-0042"}]}
-    )
     case: str | None = Field(None, min_length=1, max_length=200, pattern=CASE)
     older_than_days: float | None = Field(None, ge=0, le=100_000)
 

@@ -17,7 +17,12 @@ router = APIRouter(prefix="/api/v1", tags=["pictures"])
 Files = Annotated[list[UploadFile], File(description="One or many pictures: PNG, JPEG, BMP or TIFF.")]
 Case = Annotated[
     str,
-    Form(max_length=200, pattern=CASE, description="What the pictures belong to: lists, splits, purges."),
+    Form(
+        max_length=200,
+        pattern=CASE,
+        description="What the pictures belong to: lists, splits, purges.",
+        examples=["K-0042"],
+    ),
 ]
 _REFUSALS: dict[int | str, dict[str, object]] = {
     408: {"model": Problem, "description": "The body took too long."},
