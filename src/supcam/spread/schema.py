@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from supcam.core.config import StageConfig
 from supcam.core.types import ConfigError
 from supcam.pack.card import Calibration, Card
 
@@ -18,7 +19,7 @@ ANALYSIS = "supcam.analysis/1.0"
 PREDICTIONS = "supcam.predictions/1.0"
 """Format and version of the JSON of ``supcam classify``."""
 _PUBLISHED = ("analysis", "predictions")
-_MODELS = {"card": Card, "calibration": Calibration}
+_MODELS: dict[str, type[StageConfig]] = {"card": Card, "calibration": Calibration}
 SCHEMAS = (*_PUBLISHED, *_MODELS)
 """Names of the documents that have a schema: the two above, and what a model folder says about itself."""
 
