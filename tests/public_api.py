@@ -14,14 +14,16 @@ from collections.abc import Iterator
 from functools import cached_property
 from importlib import import_module
 from types import FunctionType
+from typing import Any
 
-import click
 import pydantic
 import typer
 
 import supcam
 from supcam.cli import app
 
+Command = Parameter = Any
+"""Those of click, which recent versions of typer carry along under another name."""
 BESIDES = (
     "supcam.core.config.ImageConfig",
     "supcam.core.types.BundleError",
@@ -64,7 +66,7 @@ def command_lines() -> Iterator[str]:
     yield from _commands(typer.main.get_command(app), name="supcam")
 
 
-def _commands(command: click.Command, *, name: str) -> Iterator[str]:
+def _commands(command: Command, *, name: str) -> Iterator[str]:
     inner = getattr(command, "commands", None)
     if inner is not None:
         for each in sorted(inner):
@@ -74,7 +76,7 @@ def _commands(command: click.Command, *, name: str) -> Iterator[str]:
     yield " ".join([name, *sorted(words)])
 
 
-def _words(parameter: click.Parameter) -> list[str]:
+def _words(parameter: Parameter) -> list[str]:
     if parameter.param_type_name == "argument":
         return [f"<{parameter.name}>"]
     return [*parameter.opts, *parameter.secondary_opts]
