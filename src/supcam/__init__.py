@@ -8,6 +8,9 @@ from supcam.pack.bundle import Model as Model
 from supcam.pack.bundle import load_model as load_model
 from supcam.spread.analyze import analyze as analyze
 from supcam.spread.result import Analysis as Analysis
+from supcam.spread.routing import Routable as Routable
+from supcam.spread.routing import Routed as Routed
+from supcam.spread.routing import route as route
 
 __version__ = "0.1.0"
 
@@ -17,8 +20,11 @@ __all__ = [
     "Decision",
     "Model",
     "Prediction",
+    "Routable",
+    "Routed",
     "SupcamError",
     "__version__",
     "analyze",
     "load_model",
+    "route",
 ]

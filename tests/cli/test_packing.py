@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.commands import run_without, supcam_
+from tests.drawn_decisions import trainable_bundle
 
+from supcam.workflows.packing import Form
 from supcam.workflows.terminal import UNUSABLE
 
 
@@ -37,3 +41,19 @@ def test_help_teaches(command: str, told: list[str]) -> None:
     words = " ".join(supcam_(command, "--help").output.split())
     for each in told:
         assert each in words
+
+
+def test_a_model_folder_is_packed_for_another_library(tmp_path: Path) -> None:
+    bundle = trainable_bundle(tmp_path / "b")
+    done = supcam_("export", bundle, "--format", "safetensors", "--output", tmp_path / "hub")
+    assert done.exit_code == 0
+    assert f"{tmp_path / 'hub'}: " in done.output
+    assert (tmp_path / "hub" / "model.safetensors").is_file()
+    again = supcam_("export", bundle, "--output", tmp_path / "hub2")
+    assert again.exit_code == UNUSABLE
+    assert "another --format" in again.output
+
+
+def test_help_names_every_form() -> None:
+    told = supcam_("export", "--help").output
+    assert all(form.value in told for form in Form)

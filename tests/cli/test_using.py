@@ -27,6 +27,7 @@ from tests.tiny_bundle import write_tiny
 
 import supcam
 from supcam.pack import bundle as bundle_module
+from supcam.spread.schema import ANALYSIS, SCHEMAS, read_schema
 from supcam.workflows.terminal import SOME_FAILED, UNUSABLE
 
 
@@ -540,3 +541,13 @@ def test_the_promise_of_the_bundled_model_is_told(room: Path) -> None:
     ]  # fmt: skip
     assert json.loads(supcam_("promise", "--prior", "metaphase", "--json").stdout)["prior"]
     assert supcam_("promise", "--prior", "nothing").exit_code == UNUSABLE
+
+
+def test_schema_prints_what_documents_must_be() -> None:
+    listed = supcam_("schema").stdout
+    assert [line.split()[0] for line in listed.splitlines()] == [*SCHEMAS]
+    assert ANALYSIS in listed
+    assert json.loads(supcam_("schema", "analysis").stdout) == read_schema("analysis")
+    refused = supcam_("schema", "nothing")
+    assert refused.exit_code == 2
+    assert "one of analysis, predictions" in refused.stderr

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.drawn_spreads import drawn, tiny_spread_model
+from tests.published import require_published
 
 from supcam.core.types import SupcamError
 from supcam.data.annotation import read_coco
@@ -30,7 +31,7 @@ def test_tables_are_whole_or_the_old_ones_stay(
 
     write_tables(records, failures=[], expected=None, output=tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}
-    assert set(before) == {"objects.csv", "images.csv", "cases.csv", "coco.json"}
+    assert set(before) == {"objects.csv", "images.csv", "cases.csv", "coco.json", "analysis.json"}
 
     def fill(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
@@ -55,6 +56,16 @@ def test_all_pictures_are_in_one_coco_table(records: list[Record], tmp_path: Pat
     assert [len(each.objects) for each in read] == [len(record["coco"]) for record in records]
     ids = [item["id"] for item in json.loads((tmp_path / "coco.json").read_text())["annotations"]]
     assert ids == list(range(1, len(ids) + 1))
+
+
+def test_the_document_for_other_programs_is_what_its_schema_says(
+    records: list[Record], tmp_path: Path
+) -> None:
+    write_tables(records, failures=[("x.png", "it is bad")], expected=None, output=tmp_path)
+    document = json.loads((tmp_path / "analysis.json").read_text())
+    require_published(document, name="analysis")
+    assert [each["image"] for each in document["pictures"]] == ["s0.png", "s1.png"]
+    assert document["errors"] == [{"image": "x.png", "error": "it is bad"}]
 
 
 def test_a_record_that_is_gone_is_said(records: list[Record], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 import tifffile
 from tests.csv_rows import rows_of
 from tests.drawn_crops import draw_crop, write_crop
+from tests.published import require_published
 from tests.tiny_bundle import write_tiny
 
 from supcam.core.types import BundleError, SupcamError
@@ -131,6 +132,7 @@ def test_json_holds_model_predictions_and_errors(plan: ClassifyPlan, tmp_path: P
     target = tmp_path / "out" / "p.json"
     classify(replace(plan, named=("crops", "missing.png"), json=target))
     document = json.loads(target.read_text())
+    require_published(document, name="predictions")
     assert document["model"]["name"] == "tiny"
     assert len(document["model"]["sha256"]) == 64
     assert [row["path"] for row in document["predictions"]] == [r["path"] for r in rows_of(plan.output)]
@@ -329,6 +331,7 @@ def test_terms_and_details(plan: ClassifyPlan, tmp_path: Path) -> None:
     assert all({"instance", "touching"} <= set(row["type_set"].split("+")) for row in table)
     assert all(row["unfamiliarity"] == "" for row in table)
     told = json.loads((tmp_path / "p.json").read_text())
+    require_published(told, name="predictions")
     assert told["model"]["promise"]["is_shown"]
     assert told["predictions"][0]["type_set"][:2] == ["instance", "touching"]
     assert summary.promise.startswith("accepted from a confidence of")

@@ -25,6 +25,7 @@ Compare recipes     supcam experiment run experiments/first_table
 Join several        supcam join runs/one.ckpt runs/two.ckpt --output runs/both.ckpt
 Pack a trained one  supcam export runs/first/checkpoints/last.ckpt --output my-model
 Serve a laboratory  supcam serve --port 8000
+Schemas of the JSON supcam schema
 Repeat a published  supcam reproduce chrcluster --data ChrCluster
 
 Exit codes: 0 all well, 1 some inputs failed, 2 arguments that cannot be used.
@@ -78,6 +79,7 @@ for _command in (
     serving.purge,
     serving.second_look,
     using.promise,
+    using.schema,
     using.version,
 ):
     app.command()(_command)

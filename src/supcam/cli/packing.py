@@ -1,4 +1,4 @@
-"""Commands that make a model folder of trained networks."""
+"""Commands that make models of trained networks, for SupCAM and for other programs."""
 # ruff: noqa: PLC0415, D301
 # A command pays for its own imports and for no others; a backspace in a help text keeps its lines apart.
 
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from supcam.cli import options
+from supcam.workflows.packing import Form
 from supcam.workflows.terminal import plain_errors, say
 
 
@@ -61,11 +62,18 @@ def average(
 
 
 def export(
-    checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="Written by supcam train or finetune.")
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="Written by supcam train or finetune; or a model folder, with --format.",
+        ),
     ],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="New model folder; never overwritten.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="New folder; never overwritten.")],
+    form: Annotated[
+        Form, typer.Option("--format", help="What to write: a model folder, or a model for other programs.")
+    ] = Form.BUNDLE,
     card: Annotated[
         Path | None, typer.Option(help="TOML with name, version, description, data, figures.")
     ] = None,
@@ -85,30 +93,39 @@ def export(
         ),
     ] = "float16",
 ) -> None:
-    """A model folder that travels, from a checkpoint.
+    """A model folder that travels, from a checkpoint; or a model for other programs.
 
-    Needs: pip install "supcam[train]".
+    Needs: pip install "supcam[train]"; for bioimageio of a model folder "supcam[zoo]" is enough.
 
     \b
     supcam export runs/base/checkpoints/last.ckpt --output my-model --compare crops/ --card card.toml
+    supcam export my-model --format bioimageio --output my-model-zoo
 
     The folder holds model.onnx, card.json, calibration.json and probe.npz. It is written only when ONNX
     Runtime gives the outputs and decisions of torch, on the pictures given and on drawn ones, in several
     batch sizes.
+
+    \b
+    bioimageio   a package of the BioImage Model Zoo, tested by bioimageio.core
+    safetensors  the model folder with weights and configuration as Hugging Face keeps them
+    torch        a program of torch.export, model.pt2, for torch alone
+
+    These are compared with ONNX Runtime before they are written. docs/exporting.md tells how to use them.
     """
     with plain_errors():
-        from supcam.pack.export import export as run
-        from supcam.pack.export import read_plan
-        from supcam.workflows.inputs import find_inputs
+        from supcam.workflows.packing import PackingPlan, pack
 
-        plan = read_plan(
+        plan = PackingPlan(
+            source=source,
+            output=output,
+            form=form,
             card=card,
             calibration=calibration,
-            pictures=find_inputs(compare).names if compare else (),
+            compare=tuple(compare or ()),
+            average_with=tuple(average_with or ()),
             weights=weights,
         )
-        report = run(checkpoint, output=output, plan=plan, average_with=average_with or ())
-        say(report.told())
+        say(pack(plan).told())
 
 
 def quantize(

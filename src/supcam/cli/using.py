@@ -98,9 +98,10 @@ def analyze(
     supcam analyze slide.png --output out
     supcam analyze slides/ --output out --cases parent --crops
 
-    The folder gets objects.csv, images.csv, cases.csv, labels/, overlays/, coco.json and report/index.html:
-    open that first. Objects that are no chromosome are listed too, with the reason. A picture is accepted
-    when all of its objects are; any doubt sends it to review.
+    The folder gets objects.csv, images.csv, cases.csv, labels/, overlays/, coco.json, analysis.json (all of
+    it, for programs: supcam schema analysis) and report/index.html: open that first. Objects that are no
+    chromosome are listed too, with the reason. A picture is accepted when all of its objects are; any doubt
+    sends it to review.
 
     A file that cannot be read is a row of errors.csv and a line on stderr, and the exit code is 1; all others
     are analysed. Stopped and started again, the run goes on where it stood.
@@ -225,6 +226,33 @@ def explain(
         say(summary.told())
         if summary.failures:
             raise typer.Exit(SOME_FAILED)
+
+
+def schema(
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="analysis, predictions, card or calibration.")
+    ] = "",
+) -> None:
+    """The JSON schema of a document that SupCAM writes; without a name, which there are.
+
+    \b
+    supcam schema
+    supcam schema analysis > analysis.schema.json
+
+    analysis is analysis.json of supcam analyze, predictions the JSON of supcam classify; card and calibration
+    are files of a model folder. docs/formats.md tells what a version number promises.
+    """
+    with plain_errors():
+        from json import dumps
+
+        from supcam.spread.schema import ANALYSIS, PREDICTIONS, SCHEMAS, read_schema
+
+        if name:
+            typer.echo(dumps(read_schema(name), indent=2))
+            return
+        told = {"analysis": ANALYSIS, "predictions": PREDICTIONS}
+        for each in SCHEMAS:
+            typer.echo(f"{each:<12} {told.get(each, 'model folder')}")
 
 
 def version() -> None:

@@ -171,6 +171,16 @@ def write_folder(output: Path, *, parts: BundleParts) -> Card:
         contents[REFERENCE] = compact_json(parts.reference.model_dump(mode="json"))
     card = sealed_card(parts, contents=contents)
     contents[CARD] = to_json(card.model_dump(mode="json"))
+    write_contents(output, contents=contents)
+    return card
+
+
+def write_contents(output: Path, *, contents: dict[str, bytes]) -> None:
+    """Files by their names in the new folder ``output``, which appears whole or not at all.
+
+    Raises ``BundleError`` when ``output`` exists already, or cannot be written.
+    """
+    refuse_existing(output)
     try:
         _write_whole(output, contents=contents)
     except OSError as error:
@@ -180,7 +190,12 @@ def write_folder(output: Path, *, parts: BundleParts) -> Card:
             remedy="choose another output folder",
             where=output,
         ) from error
-    return card
+
+
+def contents_of(files: BundleFiles) -> dict[str, bytes]:
+    """The files of a bundle by their names, as they were read. Raises ``BundleError`` when they changed."""
+    sealed = {name: _read_sealed(files.folder / name, seal=seal) for name, seal in files.card.files.items()}
+    return sealed | {CARD: _read_limited(files.folder / CARD)}
 
 
 def refuse_existing(output: Path) -> None:

@@ -117,6 +117,13 @@ class Analysis:
         """The kept objects as a COCO table with masks as run lengths, ready for JSON."""
         return coco_table([(self.name, self.size, self.kept)])
 
+    def to_json(self) -> dict[str, object]:
+        """All that was found, ready for JSON: the document ``analysis`` of ``supcam schema``."""
+        from supcam.spread.document import analysis_document, picture_entry  # noqa: PLC0415  as below
+        from supcam.spread.outputs import make_record  # noqa: PLC0415  they build on this module
+
+        return analysis_document([picture_entry(make_record(self, case="", stem=""), output=None)])
+
     def to_dataframe(self) -> pd.DataFrame:
         """The objects as a pandas table with the columns of ``objects.csv``.
 

@@ -11,6 +11,7 @@ from typing import Any
 from supcam.core.disk import write_whole
 from supcam.core.types import SupcamError
 from supcam.spread.coco import coco_image, finish_table
+from supcam.spread.document import analysis_document, picture_entry
 from supcam.spread.index import Listing, index_page
 from supcam.spread.outputs import CROPS, RECORDS, REPORT, Task, crop_place
 from supcam.spread.rows import CASE_COLUMNS, IMAGE_COLUMNS, OBJECT_COLUMNS, Counted, Row, case_rows
@@ -20,6 +21,7 @@ from supcam.workflows.whole_file import WholeFile, unwritable
 Record = Mapping[str, Any]
 
 OBJECTS, IMAGES, CASES, COCO, ERRORS = "objects.csv", "images.csv", "cases.csv", "coco.json", "errors.csv"
+ANALYSIS = "analysis.json"
 _ERROR_COLUMNS = ("image", "error")
 _CROP_COLUMNS = ("path", "case", "type", "n_chromosomes")
 
@@ -67,8 +69,10 @@ def write_tables(
             table = CsvTable(file, columns=columns)
             for row in rows:
                 table.add(tuple(row[column] for column in columns))
-        files.append(stack.enter_context(WholeFile(output / COCO)))
-        files[-1].write(json.dumps(_coco(records)) + "\n")
+        document = _document(records, failures=failures, output=output)
+        for name, values in {COCO: _coco(records), ANALYSIS: document}.items():
+            files.append(stack.enter_context(WholeFile(output / name)))
+            files[-1].write(json.dumps(values) + "\n")
         for file in files:
             file.sync()
         for file in files:
@@ -83,6 +87,14 @@ def _counted(record: Record) -> Counted:
     return Counted(
         case=record["case"], n_chromosomes=image["n_chromosomes"], to_review=image["decision"] == "review"
     )
+
+
+def _document(
+    records: Sequence[Record], *, failures: Sequence[tuple[str, str]], output: Path
+) -> dict[str, object]:
+    """All of it for programs in other languages, as ``supcam schema analysis`` says."""
+    pictures = [picture_entry(record, output=output) for record in records]
+    return analysis_document(pictures, errors=[{"image": name, "error": why} for name, why in failures])
 
 
 def _coco(records: Sequence[Record]) -> dict[str, object]:

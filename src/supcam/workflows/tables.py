@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from supcam.core.types import ClusterType, Prediction
 from supcam.data.files import Unreadable
+from supcam.spread.schema import PREDICTIONS
 from supcam.workflows.whole_file import WholeFile
 
 COLUMNS = (
@@ -51,12 +52,12 @@ class _UnixLines:
 
 
 class JsonReport:
-    """``{"model": ..., "predictions": [...], "errors": [...]}``; predictions are written as they come."""
+    """``{"schema": ..., "model": ..., "predictions": [...], "errors": [...]}``; predictions as they come."""
 
     def __init__(self, file: WholeFile, *, model: Mapping[str, object]) -> None:
         self.file = file
         self._n_rows = 0
-        file.write(f'{{"model": {json.dumps(model)},\n"predictions": [')
+        file.write(f'{{"schema": "{PREDICTIONS}",\n"model": {json.dumps(model)},\n"predictions": [')
 
     def add(self, name: str, prediction: Prediction) -> None:
         """One more prediction."""
