@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from importlib import import_module
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeAlias
 
 import pydantic
 import typer
@@ -22,8 +22,9 @@ import typer
 import supcam
 from supcam.cli import app
 
-Command = Parameter = Any
-"""Those of click, which recent versions of typer carry along under another name."""
+Command: TypeAlias = Any
+Parameter: TypeAlias = Any
+"""Both are click's, which recent versions of typer carry along under another name."""
 BESIDES = (
     "supcam.core.config.ImageConfig",
     "supcam.core.types.BundleError",
