@@ -20,7 +20,8 @@ _SHOWN_LINES = 30
 
 def read_tutorial(path: Path) -> nbformat.NotebookNode:
     """The notebook at ``path``, as version 4."""
-    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
+    return notebook
 
 
 def run_tutorial(path: Path) -> nbformat.NotebookNode:
