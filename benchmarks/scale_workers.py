@@ -1,13 +1,13 @@
 """What do a million metaphases take? ``supcam analyze`` with 1 and 2 workers, either engine.
 
-    python -m benchmarks.scale_workers --price 0.05
+    python -m benchmarks.scale_workers --price 0.05 --into docs/scale.md
 
 Metaphases of the virtual laboratories are drawn as ``supcam synth`` draws them; each lies in the folder
 several times. Every command runs on all of them and on the first quarter: the difference is what a picture
 takes once the workers are there (``picture_s``), the rest is what starting takes (``start_s``). From that
 and a price of a core for an hour, in whatever currency, follow core hours and money for a million. The
 medians of the rounds are told, with the lowest and the highest. Run it on a machine that does nothing else:
-the load is written down.
+the load is written down. ``--into`` writes what was found as a section of a document.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import cv2
 from benchmarks.analyze_speed import machine
@@ -136,6 +137,50 @@ def told(
     return result
 
 
+HEADING, NEXT = "## What a million metaphases take", "## On a cluster"
+
+
+COLUMNS = ("engine", "workers", "metaphases a second", "seconds a metaphase", "start, s")
+COST = ("a million, hours", "core hours", "money")
+
+
+def section(result: dict[str, Any]) -> str:
+    """The result as a section of a document."""
+    about, price = result["machine"], result["price_per_core_hour"]
+    columns = COLUMNS + (COST[:2] if price is None else COST)
+    rows = [
+        _cells(engine, name, told_of)
+        for engine, by_workers in result["engines"].items()
+        for name, told_of in by_workers.items()
+    ]
+    table = [f"| {' | '.join(row)} |" for row in (columns, *rows)]
+    table.insert(1, "|---" * len(columns) + "|")
+    load = about["load_before"][0]
+    words = [
+        f"Metaphases of the {result['pictures']['laboratories']} virtual laboratories on",
+        f"{about['processor']}, {about['cores']} cores, load before {load:g}; medians of {result['rounds']}",
+        "rounds, lowest and highest in brackets. Hours are those of as many workers: more of them divide",
+        f"the hours. From `{result['command']}`:",
+    ]
+    return "\n".join([HEADING, "", *words, "", *table, "", ""])
+
+
+def _cells(engine: str, name: str, told_of: dict[str, Any]) -> tuple[str, ...]:
+    each, million = told_of["picture_s"], told_of["million"]
+    cells = [engine, name.removeprefix("workers_"), f"{1 / each['median']:.2f}"]
+    cells.append(f"{each['median']:.3f} ({each['low']:.3f}-{each['high']:.3f})")
+    cells.append(f"{told_of['start_s']['median']:.1f}")
+    return (*cells, *(f"{million[key]:.0f}" for key in ("hours", "core_hours", "money") if key in million))
+
+
+def put_into(document: Path, *, text: str) -> None:
+    """``document`` with ``text`` in place of its section, or before ``NEXT`` when it has none yet."""
+    old = document.read_text(encoding="utf-8")
+    end = old.index(NEXT)
+    start = old.find(HEADING)
+    document.write_text(old[: end if start < 0 else start] + text + old[end:], encoding="utf-8")
+
+
 def main() -> None:
     """The result on standard output and in a file."""
     parser = argparse.ArgumentParser(
@@ -147,6 +192,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--price", type=float, help="of a core for an hour; without it hours alone are told")
     parser.add_argument("--note", default="", help="what a reader should know of this run")
+    parser.add_argument("--into", type=Path, help="document that gets the result as a section")
     options = parser.parse_args()
     with drawn(options.pictures, distinct=options.distinct) as (pictures, folder):
         about = machine()
@@ -171,6 +217,8 @@ def main() -> None:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=2))
+    if options.into:
+        put_into(options.into, text=section(result))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supcam.core.background import REDUCTION, find_background, reduced, remove_background
+from supcam.core.background import REDUCTION, Background, find_background, reduced, remove_background
 from supcam.core.config import ForegroundConfig
 from supcam.core.types import Box, Stain
 
@@ -31,6 +31,14 @@ def test_rows_can_be_reduced_apart(height: int, width: int, seed: int) -> None:
     parts = np.concatenate([reduced(stain[:cut]), reduced(stain[cut:])])
     np.testing.assert_array_equal(reduced(stain), parts)
     np.testing.assert_allclose(reduced(stain)[0, 0], stain[:REDUCTION, :REDUCTION].mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("step", [1, 3, 10])
+def test_a_background_may_have_other_squares(step: int) -> None:
+    ramp = slope(height=90, width=130, rise=1.0)
+    whole = Background(levels=reduced(ramp, step=step), size=(90, 130), step=step).under(Box(0, 0, 90, 130))
+    inner = (slice(step, -2 * step), slice(step, -2 * step))
+    np.testing.assert_allclose(whole[inner], ramp[inner], atol=1e-5)
 
 
 @settings(max_examples=15)

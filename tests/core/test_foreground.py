@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from tests.drawn_pieces import bar
 
 from supcam.core.background import remove_background
+from supcam.core.components import segmentation_mask
 from supcam.core.config import ForegroundConfig
 from supcam.core.foreground import (
     chromosome_width,
     core_mask,
     find_foreground,
-    segmentation_mask,
     solid,
     typical_stain,
 )

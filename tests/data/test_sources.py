@@ -59,7 +59,9 @@ def test_tseng_metaphases_hold_a_box_a_chromosome(real_data: Path) -> None:
 def test_adir_gives_its_pictures_and_not_its_masks(real_data: Path) -> None:
     manifest = read_adir(real_data)
     assert len(manifest.samples) == 60
-    assert all(sample.path.name == f"{sample.case}_dapi.png" for sample in manifest.samples)
+    assert all(sample.path.name.endswith("_dapi.png") for sample in manifest.samples)
+    assert all(sample.case == sample.path.name[:3] for sample in manifest.samples)
+    assert len({sample.case for sample in manifest.samples}) == 20
 
 
 def test_a_missing_source_is_said(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import cv2
 import numpy as np
 import pytest
@@ -7,15 +9,17 @@ from tests.drawn_spreads import drawn
 
 from supcam.core.config import ForegroundConfig
 from supcam.core.foreground import find_foreground
-from supcam.core.types import Box, ImageError, Stain
+from supcam.core.types import Box, ImageError, Polarity, Stain
 from supcam.spread import finding
 from supcam.spread.finding import Found, WholeStain, find_ground, find_objects
 
 CONFIG = ForegroundConfig()
 
 
-def found_in(stain: Stain, *, write_px: int = 2048) -> list[Found]:
-    source = WholeStain(stain)
+def found_in(
+    stain: Stain, *, write_px: int = 2048, polarity: Polarity = Polarity.BRIGHT_FIELD
+) -> list[Found]:
+    source = WholeStain(stain, polarity=polarity)
     ground = find_ground(source, config=CONFIG)
     areas = find_objects(source, ground=ground, config=CONFIG, write_px=write_px)
     return sorted((each for area in areas for each in area), key=lambda each: (each.first, each.box.top))
@@ -58,6 +62,16 @@ def test_what_the_model_sees_hangs_on_no_area() -> None:
         assert (one.region is None) == (other.region is None)
         if one.region is not None and other.region is not None:
             np.testing.assert_array_equal(one.region.stain, other.region.stain)
+
+
+def test_areas_of_a_picture_with_glow_find_what_one_area_finds() -> None:
+    sharp = drawn(1, n_nuclei=1).stain
+    stain = np.asarray(sharp + cv2.GaussianBlur(sharp, (0, 0), 15), np.float32)
+    whole = found_in(stain, polarity=Polarity.FLUORESCENCE)
+    assert told(found_in(stain, write_px=97, polarity=Polarity.FLUORESCENCE)) == told(whole)
+    assert told(found_in(stain)) != told(whole)
+    boxes = find_foreground(stain, config=CONFIG, polarity=Polarity.FLUORESCENCE).boxes
+    assert sorted(map(astuple, boxes)) == sorted(astuple(each.box) for each in whole)
 
 
 @pytest.mark.parametrize("write_px", [64, 150])

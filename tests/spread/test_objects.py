@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from supcam.core.types import Box, ClusterType, Clutter, Decision, Prediction, Region
+from supcam.core.types import Box, ClusterType, Clutter, Decision, Polarity, Prediction, Region
 from supcam.spread.finding import Found
 from supcam.spread.objects import REJECTED, Judge, Reason
 
@@ -118,6 +118,31 @@ def test_the_threshold_rejects_and_what_is_near_it_is_shown(
     if not kept:
         assert (item.type, item.n_chromosomes, item.rejection) == (REJECTED, 0, Reason.NO_CHROMOSOME)
         assert item.number_chances.tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("chance", "kept", "doubts"),
+    [
+        (0.34, True, ()),
+        (0.19, True, (Reason.NEARLY_REJECTED,)),
+        (0.05, True, (Reason.NEARLY_REJECTED,)),
+        (0.049, False, (Reason.NEARLY_KEPT,)),
+        (0.01, False, ()),
+    ],
+)
+def test_in_fluorescence_less_is_rejected_and_more_is_shown(
+    chance: float, kept: bool, doubts: tuple[Reason, ...]
+) -> None:
+    judge = replace(JUDGE, polarity=Polarity.FLUORESCENCE)
+    item = judge.judged(found(), prediction=read(chance=chance), chances=CHANCES)
+    assert (item.is_kept, item.doubts) == (kept, doubts)
+
+
+def test_bright_chromosomes_are_no_blots_and_a_lower_threshold_stays() -> None:
+    judge = replace(JUDGE, polarity=Polarity.FLUORESCENCE)
+    assert judge.by_shape(found(stain_share=2.0)) is None
+    assert JUDGE.by_shape(found(stain_share=2.0)) is Reason.DARK
+    assert replace(judge, threshold=0.01).lowest == 0.01
 
 
 def test_every_doubt_is_told() -> None:

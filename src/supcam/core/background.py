@@ -27,39 +27,40 @@ is darker is a nucleus, and no haze."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Background:
-    """The background of a picture of ``size`` (height, width), one value for each square of ``REDUCTION``."""
+    """The background of a picture of ``size`` (height, width), one value a square of ``step`` pixels."""
 
     levels: Small
     size: tuple[int, int]
+    step: int = REDUCTION
 
     def under(self, box: Box) -> Stain:
         """The background within ``box``: the same for a pixel, whichever others come along."""
         rows = np.arange(box.top, box.bottom, dtype=np.float32)
-        middle = (rows + np.float32(0.5)) / np.float32(REDUCTION) - np.float32(0.5)
+        middle = (rows + np.float32(0.5)) / np.float32(self.step) - np.float32(0.5)
         place = np.clip(middle, 0, len(self.levels) - 1).astype(np.float32)
         first = np.minimum(place.astype(np.int64), max(0, len(self.levels) - 2))
         second = np.minimum(first + 1, len(self.levels) - 1)
         share = (place - first.astype(np.float32))[:, None]
-        start = max(0, box.left // REDUCTION - 2)
-        near = self.levels[:, start : -(-box.right // REDUCTION) + 2]
+        start = max(0, box.left // self.step - 2)
+        near = self.levels[:, start : -(-box.right // self.step) + 2]
         between = near[first] * (1 - share) + near[second] * share
-        size = (between.shape[1] * REDUCTION, len(between))
+        size = (between.shape[1] * self.step, len(between))
         wide = cv2.resize(between, size, interpolation=cv2.INTER_LINEAR)
-        left = box.left - start * REDUCTION
+        left = box.left - start * self.step
         return np.ascontiguousarray(wide[:, left : left + box.width])
 
 
-def reduced(stain: Stain) -> Small:
-    """The mean of every square of ``REDUCTION`` pixels; squares beyond the border repeat its last pixels.
+def reduced(stain: Stain, *, step: int = REDUCTION) -> Small:
+    """The mean of every square of ``step`` pixels; squares beyond the border repeat its last pixels.
 
-    Rows of a picture can be reduced apart, as long as each part but the last has a multiple of
-    ``REDUCTION`` rows.
+    Rows of a picture can be reduced apart, as long as each part but the last has a multiple of ``step``
+    rows.
     """
     height, width = stain.shape
-    below, right = -height % REDUCTION, -width % REDUCTION
+    below, right = -height % step, -width % step
     if below or right:
         stain = cv2.copyMakeBorder(stain, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    size = (stain.shape[1] // REDUCTION, stain.shape[0] // REDUCTION)
+    size = (stain.shape[1] // step, stain.shape[0] // step)
     return np.asarray(cv2.resize(stain, size, interpolation=cv2.INTER_AREA))
 
 

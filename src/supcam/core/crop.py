@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32
 
+from supcam.core.components import segmentation_mask
 from supcam.core.config import CropConfig, ForegroundConfig
 from supcam.core.foreground import (
     Foreground,
     chromosome_width,
     grown,
     mask_box,
-    segmentation_mask,
     typical_stain,
 )
 from supcam.core.types import Box, ImageError, Mask, Region, Stain

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Int32, UInt8
+from jaxtyping import UInt8
 
-from supcam.core.background import remove_background
+from supcam.core.background import reduced, remove_background
+from supcam.core.components import Components, Labels, box_of, find_components
 from supcam.core.config import ForegroundConfig
+from supcam.core.glow import cell_px, find_glow, outlined, rough
 from supcam.core.marks import is_mark
 from supcam.core.nuclei import is_heap, nucleus_in
-from supcam.core.types import Box, Clutter, ImageError, Mask, Stain
-
-Labels = Int32[np.ndarray, "height width"]
+from supcam.core.types import Box, Clutter, ImageError, Mask, Polarity, Stain
 
 _NUCLEUS_HOLE = 0.5
 """Holes up to this share of a squared chromosome width are light grains of a nucleus."""
@@ -108,11 +108,6 @@ def contact_mask(stain: Stain, *, typical: float, config: ForegroundConfig) -> M
     return np.asarray(stain > config.contact_level * typical, dtype=np.bool_)
 
 
-def segmentation_mask(stain: Stain, *, typical: float, config: ForegroundConfig) -> Mask:
-    """Foreground: stain above the segmentation level, to which the outlines of objects reach."""
-    return np.asarray(stain > config.segmentation_level * typical, dtype=np.bool_)
-
-
 def solid(mask: Mask, *, radius_px: int, hole_px: int) -> Mask:
     """``mask`` with its light bands closed: notches by ``radius_px``, holes up to an area of ``hole_px``.
 
@@ -163,13 +158,17 @@ def _width_along_ridge(body: Mask) -> float:
     return 2.0 * float(np.median(values[values >= 0.5 * np.median(values)]))
 
 
-def find_foreground(stain: Stain, *, config: ForegroundConfig) -> Foreground:
-    """The objects of a whole picture. Raises ``ImageError`` when there is none.
+def find_foreground(
+    stain: Stain, *, config: ForegroundConfig, polarity: Polarity = Polarity.BRIGHT_FIELD
+) -> Foreground:
+    """The objects of a whole picture of that polarity. Raises ``ImageError`` when there is none.
 
-    ``stain`` comes straight from the reader; the local background is taken off here. Objects are numbered in
-    the order of their components' first pixels.
+    ``stain`` comes straight from the reader; the local background is taken off here, in fluorescence the glow
+    too. Objects are numbered in the order of their components' first pixels.
     """
     flat = remove_background(stain, config=config)
+    if polarity is Polarity.FLUORESCENCE:
+        flat, config = _without_glow(flat, config=config), outlined(config, polarity=polarity)
     levels, found = _levels(flat, config=config)
     numbered = np.zeros(flat.shape, np.int32)
     pieces: list[Piece] = []
@@ -188,6 +187,21 @@ def find_foreground(stain: Stain, *, config: ForegroundConfig) -> Foreground:
         typical_stain=levels.typical_stain,
         width_px=levels.width_px,
     )
+
+
+def _without_glow(flat: Stain, *, config: ForegroundConfig) -> Stain:
+    """A whole picture without its background, and without its glow too."""
+    size = (flat.shape[0], flat.shape[1])
+    levels = find_levels(flat, config=rough(config))
+    step = cell_px(levels.width_px, size=size)
+    glow = find_glow(
+        reduced(flat, step=step),
+        cell_px=step,
+        size=size,
+        typical=levels.typical_stain,
+        width_px=levels.width_px,
+    )
+    return np.asarray(np.maximum(flat - glow.under(Box(0, 0, *size)), 0), dtype=np.float32)
 
 
 def find_levels(flat: Stain, *, config: ForegroundConfig) -> Levels:
@@ -289,47 +303,11 @@ def _marks(stain: Stain, *, labels: Labels, stats: np.ndarray) -> Mask:
     """Where something was burnt in, with its rim."""
     marks = np.zeros(stain.shape, np.bool_)
     for number in np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= _LEAST_MARK_PX) + 1:
-        wide = _box(stats[number]).grown(2, within=stain.shape)
+        wide = box_of(stats[number]).grown(2, within=stain.shape)
         mask = np.asarray(labels[wide.slices] == number)
         if is_mark(stain[wide.slices], mask=mask):
             marks[wide.slices] |= grown(mask, radius_px=2)
     return marks
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Components:
-    """The connected pieces of foreground. ``is_kept`` tells of each number whether it is no dust."""
-
-    labels: Labels
-    stats: np.ndarray
-    is_kept: Bool[np.ndarray, " numbers"]
-
-    @property
-    def large(self) -> Mask:
-        """All that is no dust."""
-        return np.asarray(self.is_kept[self.labels])
-
-    def boxes(self) -> Iterator[tuple[int, Box]]:
-        """Each number that is no dust, with its box."""
-        return ((int(number), self.box_of(int(number))) for number in np.flatnonzero(self.is_kept))
-
-    def box_of(self, number: int) -> Box:
-        """The box around a component."""
-        return _box(self.stats[number])
-
-
-def find_components(flat: Stain, *, typical: float, config: ForegroundConfig) -> Components:
-    """The connected pieces of foreground of a picture without its background."""
-    mask = segmentation_mask(flat, typical=typical, config=config)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    is_kept = stats[:, cv2.CC_STAT_AREA] >= config.min_area_px
-    is_kept[0] = False
-    return Components(labels=labels, stats=stats, is_kept=is_kept)
-
-
-def _box(stats: np.ndarray) -> Box:
-    left, top, width, height, _ = (int(value) for value in stats)
-    return Box(top=top, left=left, bottom=top + height, right=left + width)
 
 
 def _common_width(mask: Mask) -> float:

@@ -18,7 +18,15 @@ import numpy as np
 from supcam.core.config import ImageConfig
 from supcam.core.decoding import TIFF_STARTS, Decoded, Samples, decode
 from supcam.core.disk import read_bytes
-from supcam.core.polarity import EXTREME_SHARE, Pixels, blank, polarity_of, ranked, read_histogram
+from supcam.core.polarity import (
+    EXTREME_SHARE,
+    Pixels,
+    blank,
+    find_polarity,
+    polarity_of,
+    ranked,
+    read_histogram,
+)
 from supcam.core.types import ImageError, Mask, Polarity, Stain
 
 _BIT_DEPTHS = (8, 10, 12, 14, 16, 32)
@@ -211,6 +219,13 @@ def _border_share(marked: np.ndarray) -> float:
     """Share of the outermost pixels that are 1; corners count once for each side."""
     sides = (marked[0], marked[-1], marked[:, 0], marked[:, -1])
     return float(sum(int(side.sum()) for side in sides)) / sum(side.size for side in sides)
+
+
+def polarity_in(image: GreyImage, *, config: ImageConfig) -> Polarity:
+    """That of ``config``, or what the picture tells. Raises ``ImageError`` when it is not clear."""
+    if config.polarity == "auto":
+        return find_polarity(image.pixels, white=image.white)
+    return Polarity(config.polarity)
 
 
 def to_stain(image: GreyImage, *, config: ImageConfig | None = None) -> Stain:

@@ -9,8 +9,9 @@ from itertools import combinations
 import cv2
 import numpy as np
 
+from supcam.core.components import segmentation_mask
 from supcam.core.config import ForegroundConfig
-from supcam.core.foreground import Levels, core_mask, segmentation_mask, solid, split, typical_stain
+from supcam.core.foreground import Levels, core_mask, solid, split, typical_stain
 from supcam.core.types import ClusterType, Mask, Stain
 from supcam.data.drawing import Sketch, ink
 from supcam.data.joining import Closeness, Laid, join, lay, relation_of

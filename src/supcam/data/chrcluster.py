@@ -17,7 +17,8 @@ from supcam.core.image import read_grey
 from supcam.core.types import ClusterType, ImageError, ManifestError
 from supcam.data.files import Unreadable, check_case_rule, find_case
 from supcam.data.manifest import Manifest, ManifestOptions, read_manifest
-from supcam.data.split import ROLES, CaseRole, Roles, deal_evenly, lin_roles, take_census
+from supcam.data.roles_draw import deal_evenly, take_census
+from supcam.data.split import ROLES, CaseRole, Roles, lin_roles
 
 SOURCE = "chrcluster"
 """The name of its pictures in roles and parts."""

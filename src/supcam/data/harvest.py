@@ -12,7 +12,7 @@ import numpy as np
 from supcam.core.config import ForegroundConfig, ImageConfig
 from supcam.core.crop import region_from_crop, region_of_object
 from supcam.core.foreground import Foreground, find_foreground
-from supcam.core.image import outside_mask, read_grey, to_stain
+from supcam.core.image import outside_mask, polarity_in, read_grey, to_stain
 from supcam.core.types import Box, ClusterType, ImageError, Region, Sample
 from supcam.data.manifest import AnnotatedPicture
 
@@ -125,7 +125,8 @@ def _harvest_picture(
             return replace(
                 EMPTY, left_out=(LeftOut(picture.path, "chromosomes were cut out and pasted back"),)
             )
-        found = find_foreground(to_stain(grey, config=image), config=foreground)
+        stain, polarity = to_stain(grey, config=image), polarity_in(grey, config=image)
+        found = find_foreground(stain, config=foreground, polarity=polarity)
     except ImageError as error:
         return replace(EMPTY, left_out=(LeftOut(picture.path, str(error)),))
     return _sort_objects(picture, found)

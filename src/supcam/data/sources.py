@@ -16,8 +16,8 @@ from supcam.data.manifest import Manifest, ManifestOptions, read_manifest
 TSENG_CASE_RULE = r"(?:^|/)(unknow[^/]*|[0-9]+(?=[0-9](?:_1)?$))"
 """A file is named by its case number and one digit for the cell; a file of unknown case is its own case."""
 
-ADIR_CASE_RULE = r"([^/]+)_dapi$"
-"""Every metaphase its own case: all of them play one role."""
+ADIR_CASE_RULE = r"(?:^|/)([A-Z][0-9]{2})[^/]*_dapi$"
+"""A file is named by probe set and slide, then cell and karyotype: metaphases of one slide are one case."""
 
 
 @dataclass(frozen=True)

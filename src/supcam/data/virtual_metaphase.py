@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field
 
 from supcam.core.config import ForegroundConfig, ImageConfig, StageConfig
 from supcam.core.foreground import Levels, find_foreground, typical_stain
-from supcam.core.image import grey_from_array, to_stain
+from supcam.core.image import grey_from_array, polarity_in, to_stain
 from supcam.core.types import ClusterType, CompositionError, ConfigError, ImageError
 from supcam.data.arrangement import arrange, cores_of, is_one_object, type_of
 from supcam.data.camera import expose, to_8_bit, to_16_bit
@@ -288,7 +288,9 @@ def _photographed(
 def _found_again(pixels: Pixels, labels: Labels, *, n_objects: int) -> tuple[Found, ...]:
     """What the picture alone shows of each object."""
     try:
-        stain = to_stain(grey_from_array(pixels), config=ImageConfig())
-        return find_again(labels, foreground=find_foreground(stain, config=ForegroundConfig()))
+        grey, image = grey_from_array(pixels), ImageConfig()
+        stain, polarity = to_stain(grey, config=image), polarity_in(grey, config=image)
+        found = find_foreground(stain, config=ForegroundConfig(), polarity=polarity)
+        return find_again(labels, foreground=found)
     except ImageError:
         return (Found.UNREAD,) * n_objects

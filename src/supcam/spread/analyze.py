@@ -83,6 +83,7 @@ def _analyze(picture: OpenPicture, *, model: Model, name: str, write_px: int = W
         size=picture.size,
         width_px=ground.levels.width_px,
         threshold=UNFITTED_THRESHOLD if fitted is None else fitted,
+        polarity=picture.polarity,
     )
     judged: list[_Judged] = []
     for found in find_objects(picture, ground=ground, config=config, write_px=write_px):

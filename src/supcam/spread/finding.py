@@ -7,17 +7,19 @@ not lie well inside the read area, that is widened until it does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from supcam.core.background import REDUCTION, Background, find_background, reduced
+from supcam.core.components import Components, find_components
 from supcam.core.config import ForegroundConfig
 from supcam.core.crop import RIM_SHARE, cut_region
-from supcam.core.foreground import Components, Levels, Piece, find_components, find_levels, split
-from supcam.core.types import Box, Clutter, ImageError, Mask, Region, Stain
+from supcam.core.foreground import Levels, Piece, find_levels, split
+from supcam.core.glow import cell_px, find_glow, outlined, rough
+from supcam.core.types import Box, Clutter, ImageError, Mask, Polarity, Region, Stain
 
 WRITE_PX, MARGIN_PX = 1536, 320
 """Side of a write area, and how much wider a read area is on each side at first."""
@@ -38,6 +40,11 @@ class StainSource(Protocol):
         """Height and width."""
         ...
 
+    @property
+    def polarity(self) -> Polarity:
+        """Whether stain is dark or bright."""
+        ...
+
     def stain(self, box: Box) -> Stain:
         """The stain within ``box``, straight from the reader."""
         ...
@@ -48,6 +55,7 @@ class WholeStain:
     """A stain picture in memory."""
 
     picture: Stain
+    polarity: Polarity = Polarity.BRIGHT_FIELD
 
     @property
     def size(self) -> tuple[int, int]:
@@ -82,43 +90,81 @@ class Found:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ground:
-    """What is found out about a picture before its objects: background, and the units of stain and width."""
+    """What is found out about a picture before its objects: background, and the units of stain and width.
+
+    ``glow`` lies on the background of fluorescence pictures.
+    """
 
     background: Background
     levels: Levels
+    glow: Background | None = None
+
+    @property
+    def under(self) -> tuple[Background, ...]:
+        """All that lies under the objects."""
+        return (self.background,) if self.glow is None else (self.background, self.glow)
 
 
 def find_ground(source: StainSource, *, config: ForegroundConfig) -> Ground:
-    """Background, stain and width of ``source``. Raises ``ImageError`` when it shows nothing.
+    """Background, glow, stain and width of ``source``. Raises ``ImageError`` when it shows nothing.
 
     Large pictures: stain and width are medians over the areas in which most stands out.
     """
-    height, width = source.size
-    bands = [(top, min(height, top + _ROWS)) for top in range(0, height, _ROWS)]
-    parts = [reduced(source.stain(Box(top, 0, bottom, width))) for top, bottom in bands]
-    small = np.concatenate(parts)
-    background = find_background(small, size=(height, width), config=config)
-    above = small - background.levels
+    small = np.concatenate([reduced(source.stain(band)) for band in _bands(source.size, rows=_ROWS)])
+    background = find_background(small, size=source.size, config=config)
+    areas = _fullest(small - background.levels, size=source.size)
+    if source.polarity is not Polarity.FLUORESCENCE:
+        levels = _levels_in(areas, source=source, under=[background], config=config)
+        return Ground(background=background, levels=levels)
+    levels = _levels_in(areas, source=source, under=[background], config=rough(config))
+    glow = _glow(source, background=background, levels=levels)
+    config = outlined(config, polarity=source.polarity)
+    levels = _levels_in(areas, source=source, under=[background, glow], config=config)
+    return Ground(background=background, levels=levels, glow=glow)
+
+
+def _bands(size: tuple[int, int], *, rows: int) -> list[Box]:
+    return [Box(top, 0, min(size[0], top + rows), size[1]) for top in range(0, size[0], rows)]
+
+
+def _levels_in(
+    areas: Sequence[Box], *, source: StainSource, under: Sequence[Background], config: ForegroundConfig
+) -> Levels:
+    """The units of a picture, medians over ``areas``. Raises ``ImageError`` when they show nothing."""
     found: list[Levels] = []
-    for box in _fullest(above, size=(height, width)):
+    for box in areas:
         try:
-            found.append(find_levels(flat_stain(source, box, background=background), config=config))
+            found.append(find_levels(flat_stain(source, box, under=under), config=config))
         except ImageError:
-            if height * width <= WHOLE_PIXELS:
+            if source.size[0] * source.size[1] <= WHOLE_PIXELS:
                 raise
     if not found:
         raise ImageError("no stained object", expected="at least one chromosome", remedy="leave it out")
-    levels = Levels(
+    return Levels(
         typical_stain=float(np.median([each.typical_stain for each in found])),
         width_px=float(np.median([each.width_px for each in found])),
     )
-    return Ground(background=background, levels=levels)
 
 
-def flat_stain(source: StainSource, box: Box, *, background: Background) -> Stain:
-    """The stain within ``box`` without the background."""
+def _glow(source: StainSource, *, background: Background, levels: Levels) -> Background:
+    step = cell_px(levels.width_px, size=source.size)
+    bands = _bands(source.size, rows=step * max(1, _ROWS // step))
+    cells = [reduced(flat_stain(source, band, under=[background]), step=step) for band in bands]
+    return find_glow(
+        np.concatenate(cells),
+        cell_px=step,
+        size=source.size,
+        typical=levels.typical_stain,
+        width_px=levels.width_px,
+    )
+
+
+def flat_stain(source: StainSource, box: Box, *, under: Sequence[Background]) -> Stain:
+    """The stain within ``box`` without the backgrounds that lie ``under`` it."""
     stain = source.stain(box)
-    return np.asarray(np.maximum(stain - background.under(box), 0), dtype=np.float32)
+    for each in under:
+        stain = np.maximum(stain - each.under(box), 0)
+    return np.asarray(stain, dtype=np.float32)
 
 
 def find_objects(
@@ -129,6 +175,7 @@ def find_objects(
     A picture of up to ``write_px`` squared pixels is one area.
     """
     height, width = source.size
+    config = outlined(config, polarity=source.polarity)
     whole = height * width <= write_px**2
     for write in [Box(0, 0, height, width)] if whole else _areas((height, width), side=write_px):
         read = write.grown(MARGIN_PX, within=(height, width))
@@ -159,7 +206,7 @@ def _fullest(above: Stain, *, size: tuple[int, int]) -> list[Box]:
 def _in_area(
     source: StainSource, *, write: Box, read: Box, ground: Ground, config: ForegroundConfig
 ) -> list[Found]:
-    flat = flat_stain(source, read, background=ground.background)
+    flat = flat_stain(source, read, under=ground.under)
     view = _View(flat, read=read, size=source.size, ground=ground, config=config)
     by_first: dict[tuple[int, int], list[Found]] = {}
     for number, box in view.components.boxes():
@@ -179,7 +226,7 @@ def _widened(
     """The first pixel and the objects of the component at the pixel ``seen``, in ever wider areas."""
     while True:
         wider = view.read.grown(max(view.read.height, view.read.width) // 2, within=source.size)
-        flat = flat_stain(source, wider, background=view.ground.background)
+        flat = flat_stain(source, wider, under=view.ground.under)
         view = _View(flat, read=wider, size=source.size, ground=view.ground, config=config)
         number = view.number_at(seen)
         box = view.components.box_of(number)

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Float64
 from supcam.core.config import CropConfig
 from supcam.core.crop import placement
 from supcam.core.foreground import mask_box
-from supcam.core.types import Box, Clutter, Decision, Mask, Prediction, Region
+from supcam.core.types import Box, Clutter, Decision, Mask, Polarity, Prediction, Region
 from supcam.pack.folder import Outputs
 from supcam.spread.finding import Found
 from supcam.spread.outline import read_outline
@@ -27,7 +27,12 @@ _LEAST_STAIN = 0.5
 """Objects fainter than this share of a chromosome's stain are haze: none of the selection role's is."""
 _MOST_STAIN = 1.5
 """Objects darker than this multiple of a chromosome's stain are blots: two of the 7,000 objects with
-chromosomes of the training role are, and no heap of virtual laboratories."""
+chromosomes of the training role are, and no heap of virtual laboratories. In fluorescence chromosomes
+differ more from each other: there it is not asked."""
+_BRIGHT_THRESHOLD = 0.05
+"""In fluorescence nothing is rejected by the network from this chromosome probability on. What is no
+chromosome it learnt in bright field: all 48 objects of ``adir:select`` between this and its threshold are
+some."""
 _LEAST_THICKNESS = 0.6
 """Objects that are nowhere as thick as this share of a width are threads: no chromosome of either role is."""
 _MOST_RAGGED = 1.6
@@ -150,12 +155,20 @@ class SpreadObject:
 class Judge:
     """The rules of one model: below the chromosome probability ``threshold`` objects are rejected.
 
-    ``size`` is that of the picture, (height, width); ``width_px`` the width of its chromosomes.
+    ``size`` is that of the picture, (height, width); ``width_px`` the width of its chromosomes. In
+    fluorescence an object is kept down to ``lowest``; below ``threshold`` a person is asked.
     """
 
     size: tuple[int, int]
     width_px: float
     threshold: float
+    polarity: Polarity = Polarity.BRIGHT_FIELD
+
+    @property
+    def lowest(self) -> float:
+        """The chromosome probability below which an object is rejected in a picture of this polarity."""
+        is_bright = self.polarity is Polarity.FLUORESCENCE
+        return min(self.threshold, _BRIGHT_THRESHOLD) if is_bright else self.threshold
 
     def by_shape(self, found: Found) -> Reason | None:
         """Why an object is no chromosome, as far as shape and stain tell it."""
@@ -169,7 +182,8 @@ class Judge:
             return Reason.SPECK
         if found.stain_share < _LEAST_STAIN:
             return Reason.FAINT
-        return Reason.DARK if found.stain_share > _MOST_STAIN else self._by_outline(found)
+        is_dark = found.stain_share > _MOST_STAIN and self.polarity is Polarity.BRIGHT_FIELD
+        return Reason.DARK if is_dark else self._by_outline(found)
 
     def _by_outline(self, found: Found) -> Reason | None:
         outline = read_outline(found.mask, box=found.box, size=self.size, width_px=self.width_px)
@@ -187,7 +201,7 @@ class Judge:
     def judged(self, found: Found, *, prediction: Prediction, chances: Chances) -> SpreadObject:
         """An object that the model has read; ``chances`` are those of 1, 2, ... chromosomes."""
         chance = prediction.chromosome_probability
-        if chance is not None and chance < self.threshold:
+        if chance is not None and chance < self.lowest:
             doubts = (Reason.NEARLY_KEPT,) if self._is_near(chance) else ()
             none = _object(
                 found, prediction=prediction, rejection=Reason.NO_CHROMOSOME, chances=np.array([1.0])
@@ -197,15 +211,15 @@ class Judge:
         return replace(kept, doubts=self._doubts(found, prediction=prediction))
 
     def _is_near(self, chance: float) -> bool:
-        """Whether a chromosome probability lies within a factor ``_NEAR`` of the threshold, in odds."""
-        odds, limit = (share / max(1e-9, 1 - share) for share in (chance, self.threshold))
+        """Whether a chromosome probability lies within a factor ``_NEAR`` of the limit, in odds."""
+        odds, limit = (share / max(1e-9, 1 - share) for share in (chance, self.lowest))
         return limit / _NEAR <= odds <= limit * _NEAR
 
     def _doubts(self, found: Found, *, prediction: Prediction) -> tuple[Reason, ...]:
         chance = prediction.chromosome_probability
         doubts = {
             Reason.UNSURE_TYPE: prediction.decision is Decision.REVIEW,
-            Reason.NEARLY_REJECTED: chance is not None and self._is_near(chance),
+            Reason.NEARLY_REJECTED: chance is not None and (chance < self.threshold or self._is_near(chance)),
             Reason.UNFAMILIAR: (prediction.unfamiliarity or 0.0) > 1,
             Reason.CUT: found.is_cut,
         }

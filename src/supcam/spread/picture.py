@@ -13,9 +13,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from supcam.core.config import ImageConfig
-from supcam.core.image import GreyImage, grey_from_array, grey_of, read_stored, to_stain
+from supcam.core.image import GreyImage, grey_from_array, grey_of, polarity_in, read_stored, to_stain
 from supcam.core.large import LARGE_PIXELS, GreyRows, StainScale, StoredRows, find_scale, tiff_rows
-from supcam.core.polarity import find_polarity
 from supcam.core.types import Box, ImageError, Polarity, Stain
 
 Grey = UInt8[np.ndarray, "rows columns"]
@@ -151,10 +150,6 @@ def preview(picture: OpenPicture) -> tuple[Grey, float]:
 
 def _small(image: GreyImage, *, config: ImageConfig) -> SmallPicture:
     stain = to_stain(image, config=config)
-    polarity = (
-        find_polarity(image.pixels, white=image.white)
-        if config.polarity == "auto"
-        else Polarity(config.polarity)
-    )
+    polarity = polarity_in(image, config=config)
     pixels = cv2.convertScaleAbs(np.maximum(image.pixels, 0), alpha=255 / image.white)
     return SmallPicture(pixels=pixels, whole_stain=stain, polarity=polarity, notes=image.notes)

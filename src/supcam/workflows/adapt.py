@@ -130,7 +130,8 @@ def _objects(path: Path, *, recipe: Recipe) -> Iterator[Region]:
     """The objects of a metaphase that may be chromosomes by their shape, and that no border cuts."""
     with open_picture(path, config=recipe.image) as picture:
         ground = find_ground(picture, config=recipe.foreground)
-        judge = Judge(size=picture.size, width_px=ground.levels.width_px, threshold=0.0)
+        width_px, polarity = ground.levels.width_px, picture.polarity
+        judge = Judge(size=picture.size, width_px=width_px, threshold=0.0, polarity=polarity)
         for area in find_objects(picture, ground=ground, config=recipe.foreground):
             for found in area:
                 if found.region is not None and not found.is_cut and judge.by_shape(found) is None:
