@@ -32,6 +32,7 @@ from supcam.data.exchange.masks import Outlined, cropped, from_polygons, from_ru
 _MOST_BYTES = 500_000_000
 _SHAPES = ("box", "polygon", "mask", "polyline", "points", "ellipse", "cuboid", "skeleton")
 _BY_MODEL = "auto"
+_ATTRIBUTES = (COUNT, "confidence", "object_id")
 
 
 def read_cvat(path: Path) -> Marked:
@@ -137,6 +138,7 @@ def write_cvat(pictures: Iterable[MarkedPicture]) -> bytes:
     """An XML file that a CVAT task with these pictures uploads as ``CVAT 1.1``."""
     root = ET.Element("annotations")
     ET.SubElement(root, "version").text = "1.1"
+    _add_meta(root)
     for index, picture in enumerate(pictures):
         size = {"width": str(picture.width), "height": str(picture.height)}
         image = ET.SubElement(root, "image", {"id": str(index), "name": picture.file_name, **size})
@@ -144,6 +146,22 @@ def write_cvat(pictures: Iterable[MarkedPicture]) -> bytes:
             _add(item, image=image)
     ET.indent(root)
     return ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+
+
+def _add_meta(root: ET.Element) -> None:
+    """The labels and their attributes, without which datumaro takes the file for none of CVAT's."""
+    task = ET.SubElement(ET.SubElement(root, "meta"), "task")
+    ET.SubElement(task, "mode").text = "annotation"
+    labels = ET.SubElement(task, "labels")
+    for kind in KINDS:
+        label = ET.SubElement(labels, "label")
+        ET.SubElement(label, "name").text = kind
+        attributes = ET.SubElement(label, "attributes")
+        for said in _ATTRIBUTES:
+            attribute = ET.SubElement(attributes, "attribute")
+            text = {"name": said, "mutable": "False", "input_type": "text", "default_value": "", "values": ""}
+            for name, value in text.items():
+                ET.SubElement(attribute, name).text = value
 
 
 def _add(item: MarkedObject, *, image: ET.Element) -> None:
@@ -172,7 +190,7 @@ def _corners(box: Box) -> dict[str, str]:
 def labels_json() -> bytes:
     """The labels with their attributes, to be pasted as "Raw" where a CVAT project or task is made."""
     text = {"mutable": False, "input_type": "text", "default_value": "", "values": [""]}
-    attributes = [text | {"name": name} for name in (COUNT, "confidence", "object_id")]
+    attributes = [text | {"name": name} for name in _ATTRIBUTES]
     return (
         json.dumps([{"name": kind, "attributes": attributes} for kind in KINDS], indent=2) + "\n"
     ).encode()
