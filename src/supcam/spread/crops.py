@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from jaxtyping import UInt8
 
 from supcam.core.foreground import grown
 from supcam.core.types import Box, Mask, Polarity
 from supcam.spread.objects import CROP_RIM_PX, SpreadObject
 from supcam.spread.picture import Grey, OpenPicture
+
+Framed = UInt8[np.ndarray, "framed_rows framed_columns"]
 
 _FRAME_PX = 4
 _RIM_SHARE = 0.35
@@ -39,7 +42,7 @@ def cut_from(picture: OpenPicture, *, box: Box, mask: Mask | None, width_px: flo
     return _cut(grey, mask=whole, width_px=width_px, polarity=picture.polarity)
 
 
-def _cut(grey: Grey, *, mask: Mask, width_px: float, polarity: Polarity) -> Grey:
+def _cut(grey: Grey, *, mask: Mask, width_px: float, polarity: Polarity) -> Framed:
     kept = grown(mask, radius_px=max(2, round(_RIM_SHARE * width_px)))
     outside = 255
     if polarity is Polarity.FLUORESCENCE:
