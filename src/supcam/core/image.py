@@ -17,6 +17,7 @@ import numpy as np
 
 from supcam.core.config import ImageConfig
 from supcam.core.decoding import TIFF_STARTS, Decoded, Samples, decode
+from supcam.core.dicom import is_dicom, read_dicom
 from supcam.core.disk import read_bytes
 from supcam.core.polarity import EXTREME_SHARE, Pixels, blank, polarity_of, ranked, read_histogram
 from supcam.core.types import ImageError, Mask, PixelSize, Polarity, Stain
@@ -52,7 +53,7 @@ class GreyImage:
 
 
 def read_grey(path: str | Path, *, config: ImageConfig | None = None) -> GreyImage:
-    """The picture at ``path``, grey. PNG, JPEG, BMP and TIFF, told apart by content and not by name.
+    """The picture at ``path``, grey. PNG, JPEG, BMP, TIFF and DICOM, told apart by content, not by name.
 
     Raises ``ImageError`` naming the file for everything that is no whole, finite picture within the limits of
     ``config``. Sizes are checked before pixels are decoded.
@@ -125,6 +126,8 @@ def _decode(data: bytes, *, config: ImageConfig) -> Decoded:
         from supcam.core.tiff import read_tiff  # noqa: PLC0415  tifffile takes long to load
 
         return read_tiff(data, page=config.page, max_pixels=max_pixels)
+    if is_dicom(data):
+        return read_dicom(data, page=config.page, max_pixels=max_pixels)
     return decode(data, page=config.page, max_pixels=max_pixels)
 
 
