@@ -100,7 +100,7 @@ def _check_kind(dataset: Dataset, *, bits: int, stored: int) -> None:
 
 def _values(raw: Samples, *, dataset: Dataset, stored: int) -> Samples:
     """Grey values, white as the largest; bits above the stored ones are an overlay's and are left out."""
-    values = raw & np.array((1 << stored) - 1, raw.dtype)
+    values: Samples = raw & np.array((1 << stored) - 1, raw.dtype)
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         values = values ^ np.array((1 << stored) - 1, raw.dtype)
     if int(dataset.PixelRepresentation) == 0:

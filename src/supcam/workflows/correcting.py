@@ -77,8 +77,8 @@ def features_of(said: Sequence[Said]) -> Features:
 
 def colours_of(said: Sequence[Said]) -> dict[int, tuple[float, float, float, float]]:
     """The colour of every object by its type, red, green, blue and opacity of 0 to 1."""
-    shares = {kind: tuple(value / 255 for value in colour) for kind, colour in COLOURS.items()}
-    return {each.object_id: (*shares[each.kind][:3], 1.0) for each in said}  # type: ignore[misc]  three
+    shares = {kind: (red / 255, green / 255, blue / 255, 1.0) for kind, (red, green, blue) in COLOURS.items()}
+    return {each.object_id: shares[each.kind] for each in said}
 
 
 def export(folder: Path, *, labels: Labels, said: Sequence[Said], name: str) -> tuple[Path, Path]:
