@@ -18,7 +18,8 @@ PREFIX = "/data/local-files/?d=images/"
 
 def annotated(*pictures: MarkedPicture) -> list[dict[str, Any]]:
     """Tasks as Label Studio exports them when a person accepts the prediction as it is."""
-    tasks = json.loads(write_label_studio(pictures, model="supcam 2.1.0", prefix=PREFIX))
+    written = write_label_studio(pictures, model="supcam 2.1.0", prefix=PREFIX)
+    tasks: list[dict[str, Any]] = json.loads(written)
     for number, task in enumerate(tasks, start=1):
         result = task.pop("predictions")[0]["result"]
         task |= {"id": number, "annotations": [{"id": 1, "completed_by": 3, "result": result}]}

@@ -145,7 +145,8 @@ def write_cvat(pictures: Iterable[MarkedPicture]) -> bytes:
         for item in picture.objects:
             _add(item, image=image)
     ET.indent(root)
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    content: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return content + b"\n"
 
 
 def _add_meta(root: ET.Element) -> None:
