@@ -155,7 +155,7 @@ _OTHERS: dict[str, Make] = {
 
 # TIFF -------------------------------------------------------------------------------------------------------
 
-_SIZES = {1: "B", 3: "H", 4: "I", 9: "i", 16: "Q"}
+_SIZES = {1: "B", 2: "B", 3: "H", 4: "I", 9: "i", 16: "Q"}
 Field = tuple[int, int, Sequence[int]]
 
 
@@ -209,7 +209,7 @@ def entry_lies(*, code: int, count: int) -> bytes:
 
 def text_tag(content: bytes) -> Field:
     """An ImageDescription."""
-    return (270, 1, list(content))
+    return (270, 2, list(content))
 
 
 _TIFFS: dict[str, Make] = {

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from tests.drawn_spreads import drawn, tiny_spread_model
 
-from supcam.core.config import ForegroundConfig
+from supcam.core.config import ForegroundConfig, ImageConfig
 from supcam.core.crop import region_from_crop
 from supcam.core.image import grey_from_array, outside_mask, to_stain
-from supcam.core.types import Polarity
+from supcam.core.types import Box, Polarity
 from supcam.spread.analyze import analyze
-from supcam.spread.crops import cut_out
+from supcam.spread.crops import cut_from, cut_out
+from supcam.spread.picture import open_picture
 from supcam.spread.result import Analysis
 
 
@@ -48,3 +49,17 @@ def test_an_object_without_a_picture_cannot_be_cut(tmp_path: Path) -> None:
     item = replace(analysed(tmp_path, Polarity.BRIGHT_FIELD).kept[0], crop=None)
     with pytest.raises(ValueError, match="no picture"):
         cut_out(item, width_px=10, polarity=Polarity.BRIGHT_FIELD)
+
+
+def test_objects_marked_by_others_are_cut_out_like_those_of_an_analysis(tmp_path: Path) -> None:
+    model = tiny_spread_model(tmp_path / "tiny")
+    grey = drawn(0).grey
+    analysis = analyze(grey, model=model)
+    width_px = analysis.quality.width_px
+    with open_picture(grey, config=ImageConfig()) as picture:
+        for item in analysis.kept:
+            ours = cut_out(item, width_px=width_px, polarity=analysis.polarity)
+            theirs = cut_from(picture, box=item.box, mask=item.mask, width_px=width_px)
+            np.testing.assert_array_equal(ours, theirs)
+        plain = cut_from(picture, box=Box(0, 20, 30, 60), mask=None, width_px=width_px)
+        np.testing.assert_array_equal(plain, grey[0:44, 6:74])

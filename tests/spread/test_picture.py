@@ -11,7 +11,7 @@ from tests.hostile import BROKEN, FILES, HARMLESS, STRANGERS
 
 from supcam.core import large
 from supcam.core.config import ImageConfig
-from supcam.core.types import Box, ImageError, Polarity
+from supcam.core.types import Box, ImageError, PixelSize, Polarity
 from supcam.spread import picture as module
 from supcam.spread.picture import LargePicture, SmallPicture, open_picture, preview
 
@@ -88,3 +88,21 @@ def test_hostile_files_are_errors_and_disguised_pictures_are_read(tmp_path: Path
     with pytest.raises(ImageError) as told, open_picture(path, config=CONFIG):
         pass
     assert len(str(told.value)) < 500
+
+
+def test_pixel_size_and_plane_come_with_small_and_large_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "p.ome.tif"
+    stack = np.stack([np.full_like(drawn(0).grey, 200), drawn(0).grey])
+    sides = {"PhysicalSizeX": 0.1, "PhysicalSizeY": 0.2}
+    tifffile.imwrite(path, stack, photometric="minisblack", metadata={"axes": "CYX", **sides})
+    config = ImageConfig(page=1)
+    with open_picture(path, config=config) as small:
+        assert isinstance(small, SmallPicture)
+        assert small.pixel_size == PixelSize(0.1, height_um=0.2, said_by="OME-XML")
+        assert small.notes == ("page 2 of 2 was read (channel 2 of 2)",)
+    monkeypatch.setattr(large, "LARGE_PIXELS", 1000)
+    with open_picture(path, config=config) as picture:
+        assert isinstance(picture, LargePicture)
+        assert (picture.pixel_size, picture.notes) == (small.pixel_size, small.notes)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from tests.drawn_spreads import drawn, tiny_spread_model
 
-from supcam.core.types import Decision, SupcamError
+from supcam.core.types import Decision, PixelSize, SupcamError
 from supcam.spread.analyze import analyze
 from supcam.spread.objects import Reason
 from supcam.spread.result import Analysis, Quality
@@ -82,3 +82,11 @@ def test_it_shows_itself_in_a_notebook(analysis: Analysis) -> None:
 def test_the_picture_is_told_in_one_line(analysis: Analysis) -> None:
     assert analysis.told().startswith(f"picture: {analysis.count.n} chromosomes (")
     assert analysis.told().endswith(analysis.decision.value)
+
+
+def test_areas_are_in_square_micrometres_where_the_size_of_a_pixel_is_known(analysis: Analysis) -> None:
+    assert analysis.areas_um2() is None
+    sized = replace(analysis, pixel_size=PixelSize(0.1, height_um=0.2, said_by="OME-XML"))
+    areas = sized.areas_um2()
+    assert areas is not None
+    assert areas == {item.object_id: pytest.approx(0.02 * item.area_px) for item in analysis.objects}

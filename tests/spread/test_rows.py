@@ -1,6 +1,16 @@
 from __future__ import annotations
 
-from supcam.spread.rows import CASE_COLUMNS, IMAGE_COLUMNS, OBJECT_COLUMNS, Counted, case_rows
+from supcam.core.types import PixelSize
+from supcam.spread.rows import (
+    AREA_COLUMNS,
+    CASE_COLUMNS,
+    IMAGE_COLUMNS,
+    OBJECT_COLUMNS,
+    Counted,
+    Row,
+    area_row,
+    case_rows,
+)
 
 
 def test_columns_are_the_promised_ones() -> None:
@@ -26,3 +36,10 @@ def test_a_case_has_its_modal_count_and_its_spread() -> None:
 
 def test_no_pictures_have_no_cases() -> None:
     assert case_rows([]) == []
+
+
+def test_areas_follow_from_the_size_of_a_pixel() -> None:
+    row: Row = {"image": "a.tif", "object_id": 3, "area_px": 250, "type": "instance"}
+    area = area_row(row, size=PixelSize(0.1, height_um=0.2, said_by="ImageJ"))
+    assert tuple(area) == AREA_COLUMNS
+    assert [*area.values()] == ["a.tif", 3, 250, "5.0000", "0.1", "0.2", "ImageJ"]

@@ -12,8 +12,9 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from tests.csv_rows import rows_of
-from tests.drawn_spreads import tiny_spread_model, write_spread
+from tests.drawn_spreads import drawn, tiny_spread_model, write_spread
 
 from supcam.core.types import SupcamError
 from supcam.data.files import Unreadable
@@ -213,3 +214,24 @@ assert not set(heavy) & set(sys.modules), set(heavy) & set(sys.modules)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "1 picture analysed by tiny 1.2.3" in done.stderr
+
+
+def test_areas_are_told_where_a_picture_says_how_large_its_pixels_are(plan: AnalyzePlan) -> None:
+    sides = {"PhysicalSizeX": 0.1, "PhysicalSizeY": 0.2}
+    path = Path("in/c2/z.ome.tif")
+    tifffile.imwrite(path, drawn(0).grey, photometric="minisblack", metadata={"axes": "YX", **sides})
+    analyze(plan)
+    areas = rows_of(plan.output / "areas.csv")
+    objects = [row for row in rows_of(plan.output / "objects.csv") if row["image"] == "in/c2/z.ome.tif"]
+    assert [(row["object_id"], row["area_px"]) for row in areas] == [
+        (row["object_id"], row["area_px"]) for row in objects
+    ]
+    for row in areas:
+        assert float(row["area_um2"]) == pytest.approx(0.02 * int(row["area_px"]))
+    assert {row["pixel_size_said_by"] for row in areas} == {"OME-XML"}
+    record = json.loads((plan.output / "records" / "z.ome.json").read_text())
+    assert record["pixel_size"] == {"width_um": 0.1, "height_um": 0.2, "said_by": "OME-XML"}
+    assert "0.1 x 0.2 µm" in (plan.output / "report" / "z.ome.html").read_text()
+    path.unlink()
+    analyze(plan)
+    assert not (plan.output / "areas.csv").exists()

@@ -2,7 +2,7 @@
 
 import typer
 
-from supcam.cli import experimenting, making, measuring, packing, serving, training, using
+from supcam.cli import exchanging, experimenting, making, measuring, packing, serving, training, using
 
 _HELP = """The type and the number of chromosomes of every cluster in pictures of metaphase chromosomes.
 
@@ -16,6 +16,7 @@ Another laboratory  supcam monitor slides/ --output drift
 Adapt to it         supcam adapt slides/ --weights runs/first/checkpoints/last.ckpt --output adapted
 Score a model       supcam evaluate MODEL labels.csv --role report --output scores
 Pool several folds  supcam pool scores/fold1 scores/fold2 --output scores/pooled
+To annotators       supcam convert results --to label-studio --pictures slides/ --output to-correct
 Harvest crops       supcam harvest slides/annotations --output harvested
 Compose clusters    supcam compose --drawn --sheet sheet.png
 Draw metaphases     supcam synth --output synthetic --karyotype 47,XY,+21
@@ -78,6 +79,7 @@ for _command in (
     serving.serve,
     serving.purge,
     serving.second_look,
+    exchanging.convert,
     using.promise,
     using.schema,
     using.version,

@@ -21,7 +21,9 @@ class PolarityChoice(StrEnum):
 PolarityOption = Annotated[
     PolarityChoice, typer.Option(help="Dark stain on bright ground, or the other way round.")
 ]
-PageOption = Annotated[int, typer.Option(help="Page of files with several, from 0.")]
+PageOption = Annotated[
+    int, typer.Option(help="Page of files with several, from 0; channels of OME-TIFF are pages.")
+]
 MegapixelsOption = Annotated[float, typer.Option(help="Larger pictures are refused unread.")]
 JsonOption = Annotated[Path | None, typer.Option(help="The same as JSON, with model and errors.")]
 ErrorsOption = Annotated[

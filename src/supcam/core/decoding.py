@@ -18,7 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from supcam.core.types import ImageError
+from supcam.core.types import ImageError, PixelSize
 
 Samples = np.ndarray
 """``(height, width)`` or ``(height, width, channels)``: grey, grey and alpha, RGB or RGBA, any type."""
@@ -40,6 +40,9 @@ _KNOWN_STRANGERS = (
     (b"PK\x03\x04", "a ZIP archive or an office document"),
     (b"\0\0\0\x0cjP", "a JPEG 2000 picture"),
     (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"ZISRAWFILE", "a CZI file of a Zeiss microscope, to be exported as OME-TIFF"),
+    (b"\xda\xce\xbe\x0a", "an ND2 file of a Nikon microscope, to be exported as OME-TIFF"),
+    (b"\x70\0\0\0", "a LIF file of a Leica microscope, to be exported as OME-TIFF"),
     (b"\xd0\xcf\x11\xe0", "an old office document or microscope container"),
 )
 _KINDS = "a PNG, JPEG, BMP or TIFF picture"
@@ -47,12 +50,22 @@ _KINDS = "a PNG, JPEG, BMP or TIFF picture"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """One page of a picture file: samples, bits a sample, number of pages, which one it is (from 0)."""
+    """One page of a picture file: samples, bits a sample, number of pages, which one it is (from 0).
+
+    ``pixel_size`` is ``None`` where the file does not say it; ``plane`` says in words which plane a page is.
+    """
 
     samples: Samples
     bit_depth: int
     n_pages: int = 1
     page: int = 0
+    pixel_size: PixelSize | None = None
+    plane: str = ""
+
+    @property
+    def remark(self) -> str:
+        """Which of several pages was read; blank for the only one."""
+        return page_remark(page=self.page, n_pages=self.n_pages, plane=self.plane)
 
 
 def decode(data: bytes, *, page: int, max_pixels: float) -> Decoded:
@@ -77,6 +90,12 @@ def check_page(page: int, *, n_pages: int) -> None:
             expected=f"at least {page + 1}, since page {page} (counted from 0) was asked for",
             remedy="choose a smaller page",
         )
+
+
+def page_remark(*, page: int, n_pages: int, plane: str) -> str:
+    """What to tell of the page that was read, counted from 0; blank where there is no other."""
+    which = f" ({plane})" if plane else ""
+    return f"page {page + 1} of {n_pages} was read{which}" if n_pages > 1 else ""
 
 
 def check_size(width: int, height: int, *, max_pixels: float) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from supcam.core.config import ImageConfig
 from supcam.core.decoding import TIFF_STARTS, Decoded, Samples, decode
+from supcam.core.dicom import is_dicom, read_dicom
 from supcam.core.disk import read_bytes
 from supcam.core.polarity import (
     EXTREME_SHARE,
@@ -27,7 +28,7 @@ from supcam.core.polarity import (
     ranked,
     read_histogram,
 )
-from supcam.core.types import ImageError, Mask, Polarity, Stain
+from supcam.core.types import ImageError, Mask, PixelSize, Polarity, Stain
 
 _BIT_DEPTHS = (8, 10, 12, 14, 16, 32)
 _BORDER_SHARE = 0.7
@@ -45,6 +46,7 @@ class GreyImage:
     ``white`` counts as full scale: for integers 2^k - 1 with k the smallest of 8, 10, 12, 14, 16 and 32 bits
     that holds the picture, since cameras store 12 bits in 16; the robust maximum for floats. ``page`` counts
     from 0. ``sha256`` is that of the file's bytes, empty for arrays. ``where`` names the file in errors.
+    ``pixel_size`` is ``None`` where the file does not say it.
     """
 
     pixels: Pixels
@@ -55,10 +57,11 @@ class GreyImage:
     bit_depth: int = 8
     notes: tuple[str, ...] = ()
     where: str = ""
+    pixel_size: PixelSize | None = None
 
 
 def read_grey(path: str | Path, *, config: ImageConfig | None = None) -> GreyImage:
-    """The picture at ``path``, grey. PNG, JPEG, BMP and TIFF, told apart by content and not by name.
+    """The picture at ``path``, grey. PNG, JPEG, BMP, TIFF and DICOM, told apart by content, not by name.
 
     Raises ``ImageError`` naming the file for everything that is no whole, finite picture within the limits of
     ``config``. Sizes are checked before pixels are decoded.
@@ -131,6 +134,8 @@ def _decode(data: bytes, *, config: ImageConfig) -> Decoded:
         from supcam.core.tiff import read_tiff  # noqa: PLC0415  tifffile takes long to load
 
         return read_tiff(data, page=config.page, max_pixels=max_pixels)
+    if is_dicom(data):
+        return read_dicom(data, page=config.page, max_pixels=max_pixels)
     return decode(data, page=config.page, max_pixels=max_pixels)
 
 
@@ -157,13 +162,13 @@ def _grey(decoded: Decoded, *, config: ImageConfig, sha256: str = "", where: str
         bit_depth=decoded.bit_depth,
         notes=_notes(decoded, has_alpha=has_alpha),
         where=where,
+        pixel_size=decoded.pixel_size,
     )
 
 
 def _notes(decoded: Decoded, *, has_alpha: bool) -> tuple[str, ...]:
-    page = f"page {decoded.page + 1} of {decoded.n_pages} was read"
-    alpha = "transparent pixels were taken for background"
-    return ((page,) if decoded.n_pages > 1 else ()) + ((alpha,) if has_alpha else ())
+    alpha = "transparent pixels were taken for background" if has_alpha else ""
+    return tuple(note for note in (decoded.remark, alpha) if note)
 
 
 def _full_scale(colour: Samples) -> float:

@@ -17,7 +17,7 @@ from supcam.core.config import ImageConfig
 from supcam.core.decoding import TIFF_STARTS, Samples
 from supcam.core.image import Stored
 from supcam.core.polarity import EXTREME_SHARE, Histogram, histogram_of, polarity_of
-from supcam.core.types import ImageError, Polarity, Stain
+from supcam.core.types import ImageError, PixelSize, Polarity, Stain
 
 Tally = Int64[np.ndarray, " levels"]
 Table = Float32[np.ndarray, " levels"]
@@ -41,6 +41,16 @@ class GreyRows(Protocol):
         """``uint8`` or ``uint16``."""
         ...
 
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        """The size of a pixel; ``None`` where the file does not say it."""
+        ...
+
+    @property
+    def remark(self) -> str:
+        """Which of several pages they are; blank for the only one."""
+        ...
+
     def rows(self, top: int, bottom: int) -> Samples:
         """Rows ``top`` to ``bottom``, half-open."""
         ...
@@ -62,6 +72,8 @@ class StoredRows:
         self._samples = flat
         self.shape = (int(flat.shape[0]), int(flat.shape[1]))
         self.dtype: np.dtype[np.generic] = flat.dtype
+        self.pixel_size = stored.decoded.pixel_size
+        self.remark = stored.decoded.remark
 
     def rows(self, top: int, bottom: int) -> Samples:
         """Rows ``top`` to ``bottom``, half-open; colour as luminance."""

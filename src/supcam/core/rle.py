@@ -12,7 +12,7 @@ from supcam.core.types import Box, Mask
 
 Runs = Int64[np.ndarray, " runs"]
 
-_CHUNK_BITS = 5
+_CHUNK_BITS, _MOST_BITS = 5, 60
 _SIGN_BIT, _MORE_BIT, _FIRST_CHARACTER = 0x10, 0x20, 48
 
 
@@ -46,7 +46,7 @@ def encode_rle(mask: Mask, *, box: Box | None = None, shape: tuple[int, int] | N
 def decode_rle(rle: Rle) -> Mask:
     """The mask that ``encode_rle`` wrote, on the whole picture."""
     height, width = rle["size"]
-    runs = np.fromiter(_runs(rle["counts"]), np.int64)
+    runs = np.fromiter(runs_of(rle["counts"]), np.int64)
     assert runs.sum() == height * width
     values = np.arange(runs.size) % 2 == 1
     return np.repeat(values, runs).reshape(width, height).T.copy()
@@ -82,11 +82,13 @@ def _characters(value: int) -> str:
             return text
 
 
-def _runs(text: str) -> Iterator[int]:
-    """The run lengths behind ``text``."""
+def runs_of(text: str) -> Iterator[int]:
+    """The run lengths behind ``text``, unchecked. Raises ``ValueError`` for what no mask is written as."""
     last, value, shift, n_runs = [0, 0], 0, 0, 0
     for character in text:
         code = ord(character) - _FIRST_CHARACTER
+        if not 0 <= code < 2 * _MORE_BIT or shift > _MOST_BITS:
+            raise ValueError(f"the sign {character!r} in run lengths")
         value |= (code & (2**_CHUNK_BITS - 1)) << shift
         shift += _CHUNK_BITS
         if code & _MORE_BIT:

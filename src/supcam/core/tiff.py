@@ -11,11 +11,13 @@ from __future__ import annotations
 import io
 import logging
 import zlib
+from dataclasses import replace
 
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from supcam.core.decoding import Decoded, Samples, check_page, check_size, damaged, decode_tiff_page
+from supcam.core.microscope import page_facts
 from supcam.core.types import ImageError
 
 _DEFLATE = (COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE)
@@ -41,11 +43,12 @@ def read_tiff(data: bytes, *, page: int, max_pixels: float) -> Decoded:
             check_size(leaf.imagewidth, leaf.imagelength, max_pixels=max_pixels)
             _check_layout(leaf, data=data, max_pixels=max_pixels)
             decoded = _decode_page(leaf, data=data, page=page)
+            facts = page_facts(file, page=page)
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # tifffile and libtiff raise whatever a damaged file makes them stumble over
         raise damaged("TIFF", error) from error
-    return Decoded(decoded.samples, bit_depth=decoded.bit_depth, n_pages=n_pages, page=page)
+    return replace(decoded, n_pages=n_pages, page=page, pixel_size=facts.pixel_size, plane=facts.plane)
 
 
 def keep_remarks_off_the_terminal() -> None:

@@ -18,7 +18,8 @@ import numpy as np
 from PIL.TiffImagePlugin import TiffImageFile
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
-from supcam.core.decoding import Samples, check_page, check_size, damaged
+from supcam.core.decoding import Samples, check_page, check_size, damaged, page_remark
+from supcam.core.microscope import page_facts
 from supcam.core.tiff import keep_remarks_off_the_terminal
 from supcam.core.types import ImageError
 
@@ -40,13 +41,15 @@ class _Grid:
 class TiffRows:
     """The rows of one page as grey integers, 8 or 16 bits; ``shape`` is (height, width).
 
+    ``pixel_size`` and ``remark`` are those of ``core.decoding.Decoded``.
     Use in a ``with`` block. Raises ``ImageError`` for a file that is no such page, or is damaged.
     """
 
     def __init__(self, path: Path, *, page: int, max_pixels: float) -> None:
         self._stream: BinaryIO = path.open("rb")
         try:
-            self._leaf = _open_page(self._stream, page=page, max_pixels=max_pixels)
+            file = _open_file(self._stream, page=page)
+            self._leaf = _find_page(file, page=page, max_pixels=max_pixels)
         except ImageError:
             self._stream.close()
             raise
@@ -57,6 +60,9 @@ class TiffRows:
         self.shape = (int(leaf.imagelength), int(leaf.imagewidth))
         self.dtype = np.dtype(np.uint8 if leaf.bitspersample == 8 else np.uint16)
         self._grid = _grid(leaf)
+        facts = page_facts(file, page=page)
+        self.pixel_size = facts.pixel_size
+        self.remark = page_remark(page=page, n_pages=len(file.pages), plane=facts.plane)
 
     def __enter__(self) -> TiffRows:
         return self
@@ -125,12 +131,16 @@ def tiff_size(path: Path, *, page: int) -> tuple[int, int]:
         raise damaged("TIFF", error) from error
 
 
-def _open_page(stream: BinaryIO, *, page: int, max_pixels: float) -> TiffPage:
+def _open_file(stream: BinaryIO, *, page: int) -> TiffFile:
     keep_remarks_off_the_terminal()
     file = TiffFile(stream)
     if not file.pages:
         raise ValueError("no page is in it")
     check_page(page, n_pages=len(file.pages))
+    return file
+
+
+def _find_page(file: TiffFile, *, page: int, max_pixels: float) -> TiffPage:
     leaf = file.pages[page].aspage()
     check_size(leaf.imagewidth, leaf.imagelength, max_pixels=max_pixels)
     grey = leaf.samplesperpixel == 1 and leaf.photometric in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE)

@@ -103,6 +103,24 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class PixelSize:
+    """Width and height of a pixel in micrometres, and what said so: ``OME-XML``, ``ImageJ`` and so on."""
+
+    width_um: float
+    height_um: float
+    said_by: str
+
+    @property
+    def area_um2(self) -> float:
+        """The area of a pixel in square micrometres."""
+        return self.width_um * self.height_um
+
+    def told(self) -> str:
+        """The whole in a few words."""
+        return f"a pixel is {self.width_um:.4g} x {self.height_um:.4g} µm, says its {self.said_by}"
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One row of a manifest: a picture, or a box in one, with what is known about it."""
 

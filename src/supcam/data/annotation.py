@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
+from supcam.core.safe_xml import MOST_BYTES, parse_xml
 from supcam.core.types import Box, ManifestError
 
-_MAX_XML_BYTES = 16_000_000
 _LARGEST_SIDE = 1_000_000
 
 
@@ -70,13 +70,6 @@ def clip_box(corners: tuple[float, float, float, float], *, size: PictureSize) -
 # Pascal VOC -------------------------------------------------------------------------------------------------
 
 
-class _TreeWithoutDoctype(ET.TreeBuilder):
-    """An XML tree for which a document type, and with it every entity, is refused."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:  # noqa: ARG002
-        raise AnnotationError("a document type declaration in the XML, which is refused")
-
-
 def read_voc(path: Path) -> Annotation:
     """The objects of one Pascal VOC file. Raises ``AnnotationError`` or ``OSError`` when it cannot be used.
 
@@ -92,20 +85,11 @@ def read_voc(path: Path) -> Annotation:
 
 def _parse_xml(path: Path) -> ET.Element:
     with path.open("rb") as file:
-        text = file.read(_MAX_XML_BYTES + 1)
-    if len(text) > _MAX_XML_BYTES:
-        raise AnnotationError(f"more than {_MAX_XML_BYTES} bytes of XML")
-    parser = ET.XMLParser(target=_TreeWithoutDoctype())  # noqa: S314 - no document type, so no entities
+        text = file.read(MOST_BYTES + 1)
     try:
-        parser.feed(text)
-        root: ET.Element = parser.close()
-    except AnnotationError:
-        raise
-    except (ET.ParseError, LookupError, ValueError) as error:
-        raise AnnotationError(f"no well-formed XML: {error}") from error
-    if root.tag != "annotation":
-        raise AnnotationError(f"XML of another kind: <{root.tag}> where <annotation> was expected")
-    return root
+        return parse_xml(text, root="annotation")
+    except ValueError as error:
+        raise AnnotationError(str(error)) from error
 
 
 def _voc_size(root: ET.Element) -> PictureSize:

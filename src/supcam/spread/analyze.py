@@ -112,6 +112,7 @@ def _analyze(picture: OpenPicture, *, model: Model, name: str, write_px: int = W
         ),
         model=f"{model.card.name} {model.card.version}",
         notes=picture.notes,
+        pixel_size=picture.pixel_size,
     )
 
 

@@ -26,6 +26,7 @@ def analyze_crop(path: Path, *, model: Model, config: ImageConfig | None = None)
     with open_picture(path, config=config or model.image) as picture:
         shown, scale = preview(picture)
         size, polarity, notes = picture.size, picture.polarity, picture.notes
+        pixel_size = picture.pixel_size
         region = model.read_region(path)
         box = mask_box(region.mask)
         crop = picture.grey(box.grown(CROP_RIM_PX, within=size)).copy()
@@ -43,6 +44,7 @@ def analyze_crop(path: Path, *, model: Model, config: ImageConfig | None = None)
         quality=Quality(width_px=region.width_px, contrast=level, focus=1.0),
         model=f"{model.card.name} {model.card.version}",
         notes=notes,
+        pixel_size=pixel_size,
     )
 
 

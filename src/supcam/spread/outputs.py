@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -103,6 +103,7 @@ def make_record(analysis: Analysis, *, case: str, stem: str) -> dict[str, object
         "contrast": round(analysis.quality.contrast, 4),
         "width_px": round(analysis.quality.width_px, 2),
         "notes": list(analysis.notes),
+        "pixel_size": asdict(analysis.pixel_size) if analysis.pixel_size else None,
         "coco": [coco_object(item, size=analysis.size) for item in analysis.kept],
     }
 

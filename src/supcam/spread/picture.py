@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from supcam.core.config import ImageConfig
 from supcam.core.image import GreyImage, grey_from_array, grey_of, polarity_in, read_stored, to_stain
 from supcam.core.large import LARGE_PIXELS, GreyRows, StainScale, StoredRows, find_scale, tiff_rows
-from supcam.core.types import Box, ImageError, Polarity, Stain
+from supcam.core.types import Box, ImageError, PixelSize, Polarity, Stain
 
 Grey = UInt8[np.ndarray, "rows columns"]
 ImageLike = Path | str | np.ndarray
@@ -43,6 +43,11 @@ class OpenPicture(Protocol):
         """What a reader should know of it, such as which of its pages was read."""
         ...
 
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        """The size of a pixel; ``None`` where the file does not say it."""
+        ...
+
     def stain(self, box: Box) -> Stain:
         """The stain within ``box``."""
         ...
@@ -60,6 +65,7 @@ class SmallPicture:
     whole_stain: Stain
     polarity: Polarity
     notes: tuple[str, ...] = ()
+    pixel_size: PixelSize | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -81,7 +87,6 @@ class LargePicture:
 
     source: GreyRows
     scale: StainScale
-    notes: tuple[str, ...] = ()
     _top: int = 0
     _held: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.uint8))
 
@@ -94,6 +99,16 @@ class LargePicture:
     def polarity(self) -> Polarity:
         """Whether stain is dark or bright."""
         return self.scale.polarity
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which of several pages was read."""
+        return (self.source.remark,) if self.source.remark else ()
+
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        """The size of a pixel; ``None`` where the file does not say it."""
+        return self.source.pixel_size
 
     def stain(self, box: Box) -> Stain:
         """The stain within ``box``."""
@@ -152,4 +167,10 @@ def _small(image: GreyImage, *, config: ImageConfig) -> SmallPicture:
     stain = to_stain(image, config=config)
     polarity = polarity_in(image, config=config)
     pixels = cv2.convertScaleAbs(np.maximum(image.pixels, 0), alpha=255 / image.white)
-    return SmallPicture(pixels=pixels, whole_stain=stain, polarity=polarity, notes=image.notes)
+    return SmallPicture(
+        pixels=pixels,
+        whole_stain=stain,
+        polarity=polarity,
+        notes=image.notes,
+        pixel_size=image.pixel_size,
+    )

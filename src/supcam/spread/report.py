@@ -130,6 +130,8 @@ def _header(analysis: Analysis, *, words: PageWords) -> str:
         f"focus {analysis.quality.focus:.2f}, contrast {analysis.quality.contrast:.2f}, "
         f"chromosome width {analysis.quality.width_px:.0f} px",
     ]
+    if analysis.pixel_size:
+        facts.append(escape(analysis.pixel_size.told()))
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in analysis.reasons)
     notes = "".join(f"<p class=soft>{escape(note)}</p>" for note in analysis.notes)
     return (

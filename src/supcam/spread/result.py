@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
-from supcam.core.types import Box, ClusterType, Decision, Polarity, SupcamError
+from supcam.core.types import Box, ClusterType, Decision, PixelSize, Polarity, SupcamError
 from supcam.spread.coco import coco_table
 from supcam.spread.counting import Count, total_count
 from supcam.spread.objects import SpreadObject
@@ -46,7 +46,8 @@ class Analysis:
     """A metaphase picture, analysed.
 
     ``name`` is that of the file; ``size`` is (height, width) in pixels. ``preview`` is the picture in grey,
-    reduced by ``preview_scale`` where it is very large. In a notebook it shows itself.
+    reduced by ``preview_scale`` where it is very large. ``pixel_size`` is ``None`` where the file does not
+    say it. In a notebook it shows itself.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Analysis:
     quality: Quality
     model: str
     notes: tuple[str, ...] = ()
+    pixel_size: PixelSize | None = None
 
     @cached_property
     def kept(self) -> tuple[SpreadObject, ...]:
@@ -112,6 +114,15 @@ class Analysis:
                 mask = item.mask[first - item.box.top : last - item.box.top]
                 labels[first - top : last - top, item.box.left : item.box.right][mask] = item.object_id
         return labels
+
+    def areas_um2(self) -> dict[int, float] | None:
+        """The area of every object in square micrometres, by ``object_id``.
+
+        ``None`` where the file does not say how large a pixel is.
+        """
+        if self.pixel_size is None:
+            return None
+        return {item.object_id: item.area_px * self.pixel_size.area_um2 for item in self.objects}
 
     def to_coco(self) -> dict[str, object]:
         """The kept objects as a COCO table with masks as run lengths, ready for JSON."""

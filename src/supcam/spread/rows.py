@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from supcam.core.types import ClusterType
+from supcam.core.types import ClusterType, PixelSize
 from supcam.spread.objects import SpreadObject
 
 Row = dict[str, str | int | float]
@@ -37,6 +37,15 @@ IMAGE_COLUMNS = (
     "n_chromosomes_high",
     "decision",
 )
+AREA_COLUMNS = (
+    "image",
+    "object_id",
+    "area_px",
+    "area_um2",
+    "pixel_width_um",
+    "pixel_height_um",
+    "pixel_size_said_by",
+)
 CASE_COLUMNS = (
     "case",
     "n_metaphases",
@@ -65,6 +74,17 @@ def object_row(item: SpreadObject, *, name: str) -> Row:
         **{f"p_{kind.label}": share for kind, share in zip(ClusterType, shares, strict=True)},
         "n_chromosomes": item.n_chromosomes,
         "decision": item.decision.value,
+    }
+
+
+def area_row(row: Row, *, size: PixelSize) -> Row:
+    """The values of ``AREA_COLUMNS`` for a row of ``object_row``."""
+    return {
+        **{column: row[column] for column in AREA_COLUMNS[:3]},
+        "area_um2": f"{float(row['area_px']) * size.area_um2:.4f}",
+        "pixel_width_um": f"{size.width_um:.6g}",
+        "pixel_height_um": f"{size.height_um:.6g}",
+        "pixel_size_said_by": size.said_by,
     }
 
 

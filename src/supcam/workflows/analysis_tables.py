@@ -9,12 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from supcam.core.disk import write_whole
-from supcam.core.types import SupcamError
+from supcam.core.types import PixelSize, SupcamError
 from supcam.spread.coco import coco_image, finish_table
 from supcam.spread.document import analysis_document, picture_entry
 from supcam.spread.index import Listing, index_page
 from supcam.spread.outputs import CROPS, RECORDS, REPORT, Task, crop_place
-from supcam.spread.rows import CASE_COLUMNS, IMAGE_COLUMNS, OBJECT_COLUMNS, Counted, Row, case_rows
+from supcam.spread.rows import (
+    AREA_COLUMNS,
+    CASE_COLUMNS,
+    IMAGE_COLUMNS,
+    OBJECT_COLUMNS,
+    Counted,
+    Row,
+    area_row,
+    case_rows,
+)
 from supcam.workflows.tables import CsvTable
 from supcam.workflows.whole_file import WholeFile, unwritable
 
@@ -22,6 +31,7 @@ Record = Mapping[str, Any]
 
 OBJECTS, IMAGES, CASES, COCO, ERRORS = "objects.csv", "images.csv", "cases.csv", "coco.json", "errors.csv"
 ANALYSIS = "analysis.json"
+AREAS = "areas.csv"
 _ERROR_COLUMNS = ("image", "error")
 _CROP_COLUMNS = ("path", "case", "type", "n_chromosomes")
 
@@ -50,8 +60,9 @@ def write_tables(
 ) -> None:
     """The tables and the list of pictures in ``output``, all of them whole.
 
-    ``errors.csv`` is there only when something failed, ``crops/labels.csv`` only when crops were cut. Raises
-    ``SupcamError`` when the folder does not let them be written.
+    ``errors.csv`` is there only when something failed, ``crops/labels.csv`` only when crops were cut,
+    ``areas.csv`` only when a picture says how large its pixels are. Raises ``SupcamError`` when the folder
+    does not let them be written.
     """
     cases = case_rows(_counted(record) for record in records)
     tables: dict[str, tuple[tuple[str, ...], Iterator[Row]]] = {
@@ -61,6 +72,9 @@ def write_tables(
     }
     if failures:
         tables[ERRORS] = (_ERROR_COLUMNS, ({"image": name, "error": why} for name, why in failures))
+    sized = [record for record in records if record.get("pixel_size")]
+    if sized:
+        tables[AREAS] = (AREA_COLUMNS, _area_rows(sized))
     if (output / CROPS).is_dir():
         tables[f"{CROPS}/labels.csv"] = (_CROP_COLUMNS, _crop_rows(records, output=output))
     with ExitStack() as stack:
@@ -78,8 +92,8 @@ def write_tables(
         for file in files:
             file.keep()
     _write_index(Listing(records, cases=cases, failures=failures, expected=expected), output=output)
-    if not failures:
-        (output / ERRORS).unlink(missing_ok=True)
+    for name in {ERRORS, AREAS} - tables.keys():
+        (output / name).unlink(missing_ok=True)  # of an earlier run
 
 
 def _counted(record: Record) -> Counted:
@@ -120,6 +134,12 @@ def _crop_rows(records: Sequence[Record], *, output: Path) -> Iterator[Row]:
                     "type": row["type"],
                     "n_chromosomes": row["n_chromosomes"],
                 }
+
+
+def _area_rows(records: Sequence[Record]) -> Iterator[Row]:
+    for record in records:
+        size = PixelSize(**record["pixel_size"])
+        yield from (area_row(row, size=size) for row in record["objects"])
 
 
 def _write_index(listing: Listing, *, output: Path) -> None:
