@@ -85,15 +85,29 @@ def write_tiled(path: Path, *, side: int, polarity: Polarity, tile: int = 512) -
             padded = np.pad(band, ((0, tile - len(band)), (0, across * tile - side)), mode="edge")
             yield from (padded[:, k * tile : (k + 1) * tile] for k in range(across))
 
-    shape, options = (side, side), {"photometric": "minisblack", "compression": "zlib"}
-    tifffile.imwrite(path, tiles(), shape=shape, dtype=np.uint8, tile=(tile, tile), **options)
+    tifffile.imwrite(
+        path,
+        tiles(),
+        shape=(side, side),
+        dtype=np.uint8,
+        tile=(tile, tile),
+        photometric="minisblack",
+        compression="zlib",
+    )
 
 
 def write_strips(path: Path, *, side: int, polarity: Polarity, rows: int = 64) -> None:
     """A slide in compressed strips."""
     strips = slide_rows(side, polarity=polarity, rows=rows)
-    options = {"photometric": "minisblack", "compression": "zlib"}
-    tifffile.imwrite(path, strips, shape=(side, side), dtype=np.uint8, rowsperstrip=rows, **options)
+    tifffile.imwrite(
+        path,
+        strips,
+        shape=(side, side),
+        dtype=np.uint8,
+        rowsperstrip=rows,
+        photometric="minisblack",
+        compression="zlib",
+    )
 
 
 def write_small(path: Path, *, side: int, colour: bool) -> None:
