@@ -60,6 +60,11 @@ class Kind:
     decoded_bytes: int
 
 
+def starter() -> str:
+    """Code for ``python -c``: runs what follows its first argument, writes into that file how it ended."""
+    return _STARTER
+
+
 def field(number: int, *, polarity: Polarity) -> np.ndarray:
     """A drawn metaphase in the middle of a field of ``_FIELD_PX`` pixels a side."""
     config = SynthesisConfig(picture_px=(_FIELD_PX, _FIELD_PX), polarity=polarity)
