@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+_VARIABLE = re.compile(r"[A-Z_]+=")
 _FENCE = re.compile(r"^(?P<indent> *)(```|~~~)(?P<language>[\w-]*)")
 _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 
@@ -68,10 +69,16 @@ def commands(document: Path) -> Iterator[Command]:
         if block.language == "console":
             typed = [line.removeprefix("$ ") for line in typed if line.startswith("$ ")]
         for line in typed:
-            words = shlex.split(re.sub(r"\$\([^)]*\)", "SHELL", line), comments=True)
+            words = _without_shell(shlex.split(re.sub(r"\$\([^)]*\)", "SHELL", line), comments=True))
             if words:
                 place = f"{name_of(document)}:{block.line}"
                 yield Command(place, text=" ".join(line.partition("  #")[0].split()), words=tuple(words))
+
+
+def _without_shell(words: list[str]) -> list[str]:
+    """A command's own words: no variables set before it, no file that its output goes to."""
+    begun = next((place for place, word in enumerate(words) if not _VARIABLE.match(word)), len(words))
+    return words[begun : words.index(">") if ">" in words else None]
 
 
 def prose(document: Path) -> str:

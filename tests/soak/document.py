@@ -22,6 +22,11 @@ from supcam.web.config import Limits, ServiceConfig
 from supcam.web.database import Database
 from supcam.web.tokens import create_token
 
+_SETTINGS: dict[str, Any] = {
+    "suppress_health_check": list(HealthCheck),
+    "database": None,
+    "deadline": None,
+}
 _LEFT_OUT: list[Any] = [positive_data_acceptance]
 """No document of this kind can say that drawn bytes are no picture, that two fields exclude each other."""
 
@@ -97,7 +102,7 @@ def _restore(database: Database, copy: Path) -> None:
 def _one_by_one(operation: Any, *, here: dict[str, str], n: int) -> int:  # noqa: ANN401  Schemathesis' own
     n_sent = 0
 
-    @settings(max_examples=n, suppress_health_check=list(HealthCheck), database=None, deadline=None)
+    @settings(max_examples=n, **_SETTINGS)
     @given(case=operation.as_strategy())
     def keeps_to_it(case: schemathesis.Case[Any]) -> None:
         nonlocal n_sent
@@ -130,13 +135,5 @@ def _in_sequence(
             n_sent, n_led = n_sent + 1, n_led + ("{" in case.path and response.status_code < 300)
             case.validate_response(response, excluded_checks=_LEFT_OUT)
 
-    Sequences.run(
-        settings=settings(
-            max_examples=n,
-            stateful_step_count=6,
-            suppress_health_check=list(HealthCheck),
-            database=None,
-            deadline=None,
-        )
-    )
+    Sequences.run(settings=settings(max_examples=n, stateful_step_count=6, **_SETTINGS))
     return n_sent, n_led
