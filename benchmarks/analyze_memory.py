@@ -103,12 +103,10 @@ def write_tiled(path: Path, *, side: int, polarity: Polarity, tile: int = 512) -
 
 def write_strips(path: Path, *, side: int, polarity: Polarity, rows: int = 64) -> None:
     """A slide in compressed strips."""
-    strips = slide_rows(side, polarity=polarity, rows=rows)
+    slide = np.concatenate(list(slide_rows(side, polarity=polarity, rows=rows)))
     tifffile.imwrite(
         path,
-        strips,
-        shape=(side, side),
-        dtype=np.uint8,
+        slide,
         rowsperstrip=rows,
         photometric="minisblack",
         compression="zlib",
