@@ -82,6 +82,16 @@ def test_without_a_worker_it_is_alive_and_not_ready(tmp_path: Path, model_folder
     app.state.service.database.close()
 
 
+def test_a_body_that_is_no_text_is_a_documented_error(client: TestClient) -> None:
+    answer = client.post(
+        "/api/v1/objects/nothing/decisions", content=b"\x80abc", headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = client.get("/api/v1/openapi.json").json()
+    assert "400" in document["paths"]["/api/v1/objects/{object_id}/decisions"]["post"]["responses"]
+
+
 def test_the_service_keeps_to_its_document_whatever_is_sent(tmp_path: Path, model_folder: Path) -> None:
     """Requests drawn from the OpenAPI document, good and bad ones, at every operation and in sequences."""
     config = service_config(tmp_path, model=model_folder)

@@ -33,6 +33,7 @@ _DESCRIPTION = (
     "For research only, not a medical device. Every error is a problem document (RFC 9457)."
 )
 _COMMON = {
+    400: "The body cannot be read: neither JSON nor a form, or cut off.",
     401: "No valid token.",
     403: "The role does not allow it, or the request comes from another site.",
     408: "The body took too long.",
