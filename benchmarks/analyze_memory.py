@@ -3,8 +3,8 @@
     python -m benchmarks.analyze_memory
 
 Drawn metaphases lie side by side on slides of ``--side`` pixels (20,000): TIFFs in tiles and in strips,
-bright field and fluorescence, which may take 1 GB each; and on smaller PNG, JPEG and BMP files and a TIFF
-below the size from which it is read area by area, which may take 300 MB and four times their decoded bytes.
+bright field and fluorescence, and one below the size from which it is read area by area, which may take 1 GB
+each; and on smaller PNG, JPEG and BMP files, which may take 300 MB and four times their decoded bytes.
 Told is the largest resident size of the command, as the system counts it. It hangs little on what else a
 machine does; the seconds do.
 """
@@ -38,6 +38,8 @@ from supcam.data.synthesis import SynthesisConfig, draw_metaphase
 PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "tifffile", "pillow")
 LARGE_LIMIT = 1_000_000_000
 SMALL_LIMIT, A_DECODED_BYTE = 300_000_000, 4
+_WHOLE_PX = 4800
+"""Side of a TIFF below the size from which it is read area by area."""
 _FIELD_PX = 1000
 """Side of the field in which one metaphase lies."""
 _STARTER = """
@@ -129,13 +131,13 @@ def kinds(side: int) -> list[Kind]:
         Kind("tiles.tif", partial(write_tiled, side=side, polarity=dark), LARGE_LIMIT, area),
         Kind("strips.tif", partial(write_strips, side=side, polarity=dark), LARGE_LIMIT, area),
         Kind("tiles_fluorescence.tif", partial(write_tiled, side=side, polarity=bright), LARGE_LIMIT, area),
+        Kind("whole.tif", partial(write_small, side=_WHOLE_PX, colour=False), LARGE_LIMIT, _WHOLE_PX**2),
     ]
     small = [
         ("metaphase.png", 1000, False),
         ("large.png", 8000, False),
         ("colour.jpg", 5000, True),
         ("colour.bmp", 4000, True),
-        ("whole.tif", 4800, False),
     ]
     return large + [
         Kind(
