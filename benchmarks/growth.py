@@ -31,6 +31,7 @@ from benchmarks.analyze_memory import field, starter, write_tiled
 from benchmarks.analyze_speed import machine
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 import supcam
 from supcam.core.types import Polarity
@@ -120,7 +121,7 @@ def _queue_point(slots: int, *, rounds: int) -> Point:
 
 
 def plotted(result: dict[str, list[Point]], *, path: Path) -> None:
-    """Time and memory against everything that grows, a plot each, both axes logarithmic."""
+    """Time and memory against everything that grows, a plot each; what grows on a logarithmic axis."""
     titles = {
         "pictures": ("metaphases", "s"),
         "side": ("side of a slide, pixels", "s"),
@@ -135,14 +136,17 @@ def plotted(result: dict[str, list[Point]], *, path: Path) -> None:
 
 def _plot(axes: Axes, *, points: list[Point], what: str, unit: str) -> None:
     amounts = [point.amount for point in points]
-    axes.loglog(amounts, [point.seconds for point in points], "o-", color="#1b5e8c", label=unit)
+    axes.semilogx(amounts, [point.seconds for point in points], "o-", color="#1b5e8c", label=unit)
     axes.set_xlabel(what)
     axes.set_ylabel(unit, color="#1b5e8c")
-    axes.set_xticks(amounts, [f"{amount:,}" for amount in amounts], rotation=30)
-    axes.minorticks_off()
     memory = axes.twinx()
-    memory.loglog(amounts, [point.peak_mb for point in points], "s--", color="#a4491b", label="MB")
+    memory.semilogx(amounts, [point.peak_mb for point in points], "s--", color="#a4491b", label="MB")
+    memory.set_ylim(bottom=0)
     memory.set_ylabel("MB", color="#a4491b")
+    axes.set_ylim(bottom=0)
+    for each in (axes, memory):
+        each.xaxis.set_minor_locator(NullLocator())
+        each.set_xticks(amounts, [f"{amount:,}" for amount in amounts])
     axes.grid(alpha=0.3)
 
 
