@@ -42,7 +42,7 @@ _WHOLE_PX = 4800
 """Side of a TIFF below the size from which it is read area by area."""
 _FIELD_PX = 1000
 """Side of the field in which one metaphase lies."""
-_STARTER = """
+STARTER = """
 import os, subprocess, sys
 process = subprocess.Popen(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 _, status, usage = os.wait4(process.pid, 0)
@@ -60,11 +60,6 @@ class Kind:
     write: Callable[[Path], None]
     limit_bytes: int
     decoded_bytes: int
-
-
-def starter() -> str:
-    """Code for ``python -c``: runs what follows its first argument, writes into that file how it ended."""
-    return _STARTER
 
 
 def field(number: int, *, polarity: Polarity) -> np.ndarray:
@@ -157,7 +152,7 @@ def measured(kind: Kind, *, folder: Path) -> dict[str, object]:
     command = [sys.executable, "-m", "supcam", "analyze", str(path), "--output", str(folder / path.stem)]
     command += ["--processes", "1", "--max-megapixels", "4000"]
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-S", "-c", _STARTER, str(usage), *command], check=True)
+    subprocess.run([sys.executable, "-S", "-c", STARTER, str(usage), *command], check=True)
     seconds = time.perf_counter() - start
     status, peak_kib = map(int, usage.read_text(encoding="utf-8").split())
     if status:

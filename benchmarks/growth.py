@@ -27,7 +27,7 @@ from pathlib import Path
 
 import cv2
 import torch
-from benchmarks.analyze_memory import field, starter, write_tiled
+from benchmarks.analyze_memory import STARTER, field, write_tiled
 from benchmarks.analyze_speed import machine
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -60,7 +60,7 @@ def analyzed(pictures: Sequence[Path], *, amount: int, processes: int, folder: P
         command += ["--max-megapixels", "4000"]
         usage = Path(output) / "usage"
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-S", "-c", starter(), str(usage), *command], check=True)
+        subprocess.run([sys.executable, "-S", "-c", STARTER, str(usage), *command], check=True)
         seconds = time.perf_counter() - start
         status, peak_kib = map(int, usage.read_text(encoding="utf-8").split())
     if status:

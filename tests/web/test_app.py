@@ -97,4 +97,4 @@ def test_the_service_keeps_to_its_document_whatever_is_sent(tmp_path: Path, mode
     config = service_config(tmp_path, model=model_folder)
     kept = keep_to_it(config, n_each=8, n_sequences=25)
     assert kept.n_operations >= len(PLACES)
-    assert kept.n_led > 0
+    assert kept.n_led > 5

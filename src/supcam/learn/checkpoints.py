@@ -196,7 +196,12 @@ def load_mean(paths: Sequence[Path]) -> LoadedNetwork:
     one network, as fast as any of them. Recipe and hash are those of the first; ``averaged_with`` holds the
     recipes of the others. Raises ``TrainingError`` when the networks or their inputs differ.
     """
-    first, *others = [load_network(path) for path in paths]
+    return mean_of([load_network(path) for path in paths], paths=paths)
+
+
+def mean_of(networks: Sequence[LoadedNetwork], *, paths: Sequence[Path]) -> LoadedNetwork:
+    """The same of networks that were loaded from ``paths``; the first one holds the mean now."""
+    first, *others = networks
     for path, other in zip(paths[1:], others, strict=True):
         _require_same_input(first.recipe, other.recipe, where=path)
     states = [one.network.state_dict() for one in (first, *others)]

@@ -16,8 +16,8 @@ from supcam.learn.checkpoints import (
     PARTS,
     STEP,
     LoadedNetwork,
-    load_mean,
     load_network,
+    mean_of,
     write_atomically,
 )
 from supcam.learn.config import NetworkConfig
@@ -61,8 +61,8 @@ def write_mean(checkpoints: Sequence[Path], *, path: Path) -> Path:
 
     Raises ``TrainingError`` as ``load_mean`` does, and when there is something at ``path``.
     """
-    mean = load_mean(checkpoints)
     parts = [load_network(checkpoint) for checkpoint in checkpoints]
+    mean = mean_of(parts, paths=checkpoints)
     return _written(mean.network, recipe=mean.recipe, parts=parts, path=path)
 
 
