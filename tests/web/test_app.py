@@ -95,6 +95,6 @@ def test_a_body_that_is_no_text_is_a_documented_error(client: TestClient) -> Non
 def test_the_service_keeps_to_its_document_whatever_is_sent(tmp_path: Path, model_folder: Path) -> None:
     """Requests drawn from the OpenAPI document, good and bad ones, at every operation and in sequences."""
     config = service_config(tmp_path, model=model_folder)
-    kept = keep_to_it(config, n_each=8, n_sequences=25)
+    kept = keep_to_it(config, n_each=8, n_sequences=80)
     assert kept.n_operations >= len(PLACES)
     assert kept.n_led > 5
