@@ -130,6 +130,8 @@ def kinds(side: int) -> list[Kind]:
     ]
     small = [
         ("metaphase.png", 1000, False),
+        ("camera.png", 2250, False),
+        ("middle.png", _WHOLE_PX, False),
         ("large.png", 8000, False),
         ("colour.jpg", 5000, True),
         ("colour.bmp", 4000, True),

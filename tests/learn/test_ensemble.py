@@ -93,6 +93,17 @@ def test_the_mean_of_weights_comes_back_and_tells_of_its_parts(tmp_path: Path) -
         write_mean(paths, path=tmp_path / "mean.ckpt")
 
 
+def test_a_checkpoint_counts_as_often_as_it_is_named(tmp_path: Path) -> None:
+    one, other = (
+        write_joined([part(seed), part(seed + 1)], path=tmp_path / f"{seed}.ckpt") for seed in (1, 3)
+    )
+    mean = load_network(write_mean([one, one, one, other], path=tmp_path / "mean.ckpt")).network.state_dict()
+    states = [load_network(path).network.state_dict() for path in (one, other)]
+    for name, value in mean.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.75 * states[0][name] + 0.25 * states[1][name])
+
+
 def test_one_network_is_none_to_join() -> None:
     with pytest.raises(TrainingError, match="two or more"):
         joined([part(1)])

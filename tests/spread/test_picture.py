@@ -33,7 +33,7 @@ def test_a_large_picture_shows_what_a_small_one_shows(
         assert isinstance(small, SmallPicture)
         assert small.size == grey.shape
     monkeypatch.setattr(large, "LARGE_PIXELS", 1000)
-    monkeypatch.setattr(module, "LARGE_PIXELS", 1000)
+    monkeypatch.setattr(module, "INTEGER_PIXELS", 1000)
     with open_picture(tmp_path / name, config=CONFIG) as picture:
         assert isinstance(picture, LargePicture)
         assert (picture.size, picture.polarity) == (small.size, small.polarity)
@@ -41,6 +41,21 @@ def test_a_large_picture_shows_what_a_small_one_shows(
         inner = Box(120, 60, 130, 70)
         np.testing.assert_allclose(picture.stain(inner), small.stain(inner), atol=0.01)
         assert np.abs(picture.grey(PART).astype(int) - small.grey(PART)).max() <= 1
+
+
+def test_what_cannot_be_held_as_integers_is_still_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey = drawn(0).grey
+    path = tmp_path / "p.png"
+    assert cv2.imwrite(str(path), np.dstack([grey, grey, grey, np.full_like(grey, 255)]))
+    monkeypatch.setattr(module, "INTEGER_PIXELS", 1000)
+    with open_picture(path, config=CONFIG) as picture:
+        assert isinstance(picture, SmallPicture)
+        np.testing.assert_array_equal(picture.pixels, grey)
+    monkeypatch.setattr(module, "LARGE_PIXELS", 1000)
+    with pytest.raises(ImageError, match=r"p\.png.*transparency"), open_picture(path, config=CONFIG):
+        pass
 
 
 def test_arrays_are_pictures_too() -> None:

@@ -10,6 +10,7 @@ from tests.drawn_spreads import tiny_spread_model, write_spread
 
 from supcam.core.config import ImageConfig
 from supcam.core.types import SupcamError
+from supcam.pack.bundle import load_model
 from supcam.spread import scale as module
 from supcam.spread.outputs import Task
 from supcam.spread.scale import Crew, Outcome, run_all
@@ -40,18 +41,18 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_one_bad_picture_stops_nothing(tasks: list[Task], bundle: Path) -> None:
-    outcomes = list(run_all(tasks, crew=crew(bundle)))
+    outcomes = list(run_all(tasks, crew=crew(bundle), model=load_model(bundle, threads=1)))
     assert [outcome.record is not None for outcome in outcomes] == [True, False, True, True]
     assert "text" in outcomes[1].reason
     assert not outcomes[1].is_fatal
 
 
 def test_processes_write_what_one_process_writes(tasks: list[Task], bundle: Path) -> None:
-    outcomes = list(run_all(tasks, crew=crew(bundle, 2)))
+    outcomes = list(run_all(tasks, crew=crew(bundle, 2), model=load_model(bundle, threads=1)))
     assert sorted(outcome.task.stem for outcome in outcomes) == ["0", "1", "2", "3"]
     assert sum(outcome.record is None for outcome in outcomes) == 1
     alone = [replace(task, output=task.output.with_name("alone")) for task in tasks]
-    list(run_all(alone, crew=crew(bundle)))
+    list(run_all(alone, crew=crew(bundle), model=load_model(bundle, threads=1)))
     assert content(tasks[0].output) == content(alone[0].output)
 
 
@@ -76,7 +77,7 @@ def test_whatever_happens_to_a_picture_is_told(
         raise error
 
     monkeypatch.setattr(module, "process", fail)
-    outcome = next(iter(run_all(tasks, crew=crew(bundle))))
+    outcome = next(iter(run_all(tasks, crew=crew(bundle), model=load_model(bundle, threads=1))))
     assert (outcome.record, outcome.is_fatal) == (None, fatal)
     assert reason in outcome.reason
 
@@ -92,7 +93,10 @@ def test_a_process_that_dies_takes_no_other_picture_along(
     tasks: list[Task], bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_at_work", die_on_two)
-    outcomes = {outcome.task.stem: outcome for outcome in run_all(tasks, crew=crew(bundle, 2))}
+    outcomes = {
+        outcome.task.stem: outcome
+        for outcome in run_all(tasks, crew=crew(bundle, 2), model=load_model(bundle, threads=1))
+    }
     assert sorted(outcomes) == ["0", "1", "2", "3"]
     assert [stem for stem, outcome in outcomes.items() if outcome.record is None] == ["2"]
     assert "was ended" in outcomes["2"].reason

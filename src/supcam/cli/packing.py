@@ -53,7 +53,8 @@ def average(
     supcam average runs/ground/checkpoints/last.ckpt runs/tuned/checkpoints/last.ckpt --output runs/mean.ckpt
 
     Of a network and what fine-tuning made of it, the mean often does better on other pictures than either.
-    The runs must have begun with the same weights; networks that did not are for supcam join.
+    One that is named three times counts three times as much. The runs must have begun with the same weights;
+    networks that did not are for supcam join.
     """
     with plain_errors():
         from supcam.learn.ensemble import write_mean

@@ -150,7 +150,8 @@ def chromosome_width(mask: Mask) -> float:
 def _width_along_ridge(body: Mask) -> float:
     padded = cv2.copyMakeBorder(body.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    distance = np.sqrt(np.rint(distance * distance))  # squares are whole: no tie hangs on a last bit
+    np.multiply(distance, distance, out=distance)
+    np.sqrt(np.rint(distance, out=distance), out=distance)  # squares are whole: no tie hangs on a last bit
     ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8))) & (distance >= 1.5)
     values = distance[ridge]
     if not values.size:

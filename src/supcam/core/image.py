@@ -263,7 +263,8 @@ def _optical_density(image: GreyImage, *, background: float) -> Stain:
     grey_level = image.white / 255
     if background <= grey_level:
         raise ImageError("a black background", expected="a bright one", remedy="set polarity to fluorescence")
-    stain: Stain = np.log10(np.maximum(image.pixels, np.float32(grey_level)))
+    stain: Stain = np.maximum(image.pixels, np.float32(grey_level))
+    np.log10(stain, out=stain)
     np.subtract(np.float32(math.log10(background)), stain, out=stain)
     np.maximum(stain, 0, out=stain)
     if is_crop:
@@ -286,6 +287,7 @@ def _brightness(pixels: Pixels, *, background: float) -> Stain:
         top = float(cv2.medianBlur(pixels, 3).max())
     if top <= background:
         raise blank()
-    stain: Stain = (pixels - np.float32(background)) * np.float32(1 / (top - background))
+    stain: Stain = pixels - np.float32(background)
+    stain *= np.float32(1 / (top - background))
     np.maximum(stain, 0, out=stain)
     return stain

@@ -23,7 +23,9 @@ Tally = Int64[np.ndarray, " levels"]
 Table = Float32[np.ndarray, " levels"]
 
 LARGE_PIXELS = 24_000_000
-"""Pictures of more pixels are read area by area."""
+"""Files of more pixels are read area by area, where their format allows it."""
+INTEGER_PIXELS = 7_000_000
+"""Decoded pictures of more pixels are held as the integers they are, and made stain of area by area."""
 _ROWS = 512
 _DEPTHS = (8, 10, 12, 14, 16)
 
@@ -56,22 +58,26 @@ class GreyRows(Protocol):
         ...
 
 
+def is_plain(samples: Samples) -> bool:
+    """Whether ``samples`` are of 8 or 16 bits, grey or RGB: only such are held as integers."""
+    return samples.dtype in (np.uint8, np.uint16) and samples.shape[2:] in ((), (1,), (3,))
+
+
 class StoredRows:
     """The rows of a decoded picture. Raises ``ImageError`` unless it is of 8 or 16 bits, grey or RGB."""
 
     def __init__(self, stored: Stored) -> None:
         samples = stored.decoded.samples
-        flat = samples[..., 0] if samples.ndim == 3 and samples.shape[2] == 1 else samples
-        if flat.dtype not in (np.uint8, np.uint16) or (flat.ndim == 3 and flat.shape[2] != 3):
+        if not is_plain(samples):
             raise ImageError(
                 f"a large picture of {samples.dtype} in {samples.shape[2:] or (1,)} channels",
                 expected="8- or 16-bit grey or RGB without transparency",
                 remedy="save it so, or cut it into smaller pictures",
                 where=stored.where,
             )
-        self._samples = flat
-        self.shape = (int(flat.shape[0]), int(flat.shape[1]))
-        self.dtype: np.dtype[np.generic] = flat.dtype
+        self._samples = samples[..., 0] if samples.shape[2:] == (1,) else samples
+        self.shape = (int(samples.shape[0]), int(samples.shape[1]))
+        self.dtype: np.dtype[np.generic] = samples.dtype
         self.pixel_size = stored.decoded.pixel_size
         self.remark = stored.decoded.remark
 

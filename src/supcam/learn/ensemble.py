@@ -59,6 +59,7 @@ def write_joined(parts: Sequence[LoadedNetwork], *, path: Path) -> Path:
 def write_mean(checkpoints: Sequence[Path], *, path: Path) -> Path:
     """``path``, now a checkpoint whose weights are the mean of those of ``checkpoints`` (``load_mean``).
 
+    One that is named three times counts three times as much.
     Raises ``TrainingError`` as ``load_mean`` does, and when there is something at ``path``.
     """
     parts = [load_network(checkpoint) for checkpoint in checkpoints]

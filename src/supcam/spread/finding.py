@@ -163,7 +163,8 @@ def flat_stain(source: StainSource, box: Box, *, under: Sequence[Background]) ->
     """The stain within ``box`` without the backgrounds that lie ``under`` it."""
     stain = source.stain(box)
     for each in under:
-        stain = np.maximum(stain - each.under(box), 0)
+        stain = stain - each.under(box)
+        np.maximum(stain, 0, out=stain)
     return np.asarray(stain, dtype=np.float32)
 
 

@@ -13,8 +13,17 @@ import numpy as np
 from jaxtyping import UInt8
 
 from supcam.core.config import ImageConfig
-from supcam.core.image import GreyImage, grey_from_array, grey_of, polarity_in, read_stored, to_stain
-from supcam.core.large import LARGE_PIXELS, GreyRows, StainScale, StoredRows, find_scale, tiff_rows
+from supcam.core.image import GreyImage, Stored, grey_from_array, grey_of, polarity_in, read_stored, to_stain
+from supcam.core.large import (
+    INTEGER_PIXELS,
+    LARGE_PIXELS,
+    GreyRows,
+    StainScale,
+    StoredRows,
+    find_scale,
+    is_plain,
+    tiff_rows,
+)
 from supcam.core.types import Box, ImageError, PixelSize, Polarity, Stain
 
 Grey = UInt8[np.ndarray, "rows columns"]
@@ -140,13 +149,17 @@ def open_picture(image: ImageLike, *, config: ImageConfig) -> Iterator[OpenPictu
                 return
     except ImageError as error:
         raise ImageError(error.found, expected=error.expected, remedy=error.remedy, where=image) from error
-    stored = read_stored(Path(image), config=config)
-    height, width = stored.decoded.samples.shape[:2]
-    if height * width > LARGE_PIXELS:
-        rows = StoredRows(stored)
-        yield LargePicture(rows, scale=find_scale(rows, config=config))
-    else:
-        yield _small(grey_of(stored, config=config), config=config)
+    yield _opened(read_stored(Path(image), config=config), config=config)
+
+
+def _opened(stored: Stored, *, config: ImageConfig) -> OpenPicture:
+    """The picture in the samples of a file, which are not held beside it where it is small."""
+    samples = stored.decoded.samples
+    limit = INTEGER_PIXELS if is_plain(samples) else LARGE_PIXELS
+    if samples.shape[0] * samples.shape[1] <= limit:
+        return _small(grey_of(stored, config=config), config=config)
+    rows = StoredRows(stored)
+    return LargePicture(rows, scale=find_scale(rows, config=config))
 
 
 def preview(picture: OpenPicture) -> tuple[Grey, float]:

@@ -48,15 +48,16 @@ class Crew:
     terms: Terms = field(default_factory=Terms)
 
 
-def run_all(tasks: Sequence[Task], *, crew: Crew) -> Iterator[Outcome]:
+def run_all(tasks: Sequence[Task], *, crew: Crew, model: Model) -> Iterator[Outcome]:
     """The outcome of every task, in the order in which they end.
 
-    Each process loads the model once and uses one thread, so that results hang neither on the number of
-    processes nor on their order. A process that is ended from outside (out of memory, say) takes no other
-    picture along: those at work with it are tried again, each alone.
+    ``model`` is that of ``crew``, loaded with one thread: this process works with it, others load their own
+    once, so that results hang neither on the number of processes nor on their order. A process that is ended
+    from outside (out of memory, say) takes no other picture along: those at work with it are tried again,
+    each alone.
     """
     if crew.n_processes == 1 or len(tasks) <= _FEW:
-        yield from (_outcome(task, model=_model(crew.model, crew.image, crew.terms)) for task in tasks)
+        yield from (_outcome(task, model=model) for task in tasks)
         return
     waiting = list(reversed(tasks))
     while waiting:

@@ -104,7 +104,7 @@ def analyze(plan: AnalyzePlan, *, listener: Listener | None = None) -> AnalyzeSu
     listener.started(len(tasks))
     for item in failures:
         listener.failed(item)
-    failures += _run(tasks, plan=plan, listener=listener)
+    failures += _run(tasks, plan=plan, model=model, listener=listener)
     failed = {str(item.path) for item in failures}
     records = [read_record(task) for task in tasks if str(task.path) not in failed]
     unnamed = "an input that is no picture"
@@ -151,7 +151,7 @@ def _inputs(plan: AnalyzePlan) -> Inputs:
     return Inputs(names=names, unusable=found.unusable, n_repeated=found.n_repeated)
 
 
-def _run(tasks: Sequence[Task], *, plan: AnalyzePlan, listener: Listener) -> list[Unreadable]:
+def _run(tasks: Sequence[Task], *, plan: AnalyzePlan, model: Model, listener: Listener) -> list[Unreadable]:
     """What failed, in the order of the tasks."""
     crew = Crew(
         n_processes=min(plan.processes or usable_cores(), max(1, len(tasks))),
@@ -160,7 +160,7 @@ def _run(tasks: Sequence[Task], *, plan: AnalyzePlan, listener: Listener) -> lis
         terms=plan.terms,
     )
     failed: dict[str, Unreadable] = {}
-    for outcome in run_all(tasks, crew=crew):
+    for outcome in run_all(tasks, crew=crew, model=model):
         if outcome.is_fatal:
             raise SupcamError(
                 outcome.reason,
