@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.drawn_spreads import write_spread
 from tests.interrupted import StoppedError, assert_same_ending, stop_at
 from tests.tiny_training import TABLES, tiny_recipe, tiny_sources, two_steps
 
 from supcam.core.types import ConfigError, SupcamError, TrainingError
+from supcam.data.manifest import read_manifest
 from supcam.learn.batches import TrainingSources
 from supcam.learn.checkpoints import FINETUNE, PRETRAIN, is_pretrained, load_network, read_checkpoint
 from supcam.learn.recipe import Recipe
 from supcam.learn.run import RunResult
+from supcam.workflows.analyze import AnalyzePlan, analyze
 from supcam.workflows.train import finetune, pretrain, train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,6 +106,42 @@ def test_roles_are_looked_for_beside_the_configuration(
     path.write_text('[data]\nroles = "who-plays-what.csv"')
     with pytest.raises(SupcamError, match=r"recipes.who-plays-what\.csv"):
         train(path, output=tmp_path / "run")
+
+
+def test_crops_of_an_analysis_are_trained_on(tmp_path: Path) -> None:
+    """What ``supcam analyze --crops`` writes is a training set as it lies, with the cases of its pictures."""
+    for seed in range(3):
+        write_spread(tmp_path / "slides" / f"case{seed}.png", seed=seed)
+    found = analyze(AnalyzePlan(named=(str(tmp_path / "slides"),), output=tmp_path / "found", crops=True))
+    assert found.n_pictures == 3
+    cases = sorted({sample.case for sample in read_manifest(tmp_path / "found" / "crops").samples})
+    roles = [f"ours,{case},{role}" for case, role in zip(cases, ("train", "train", "select"), strict=True)]
+    (tmp_path / "roles.csv").write_text("\n".join(["source,case,role", *roles, ""]))
+    data = f"""
+[data]
+root = "{tmp_path.as_posix()}"
+roles = "roles.csv"
+train = ["ours:train"]
+debris_share = 0
+
+[data.validation]
+select = ["ours:select"]
+
+[data.sources.ours]
+source = "ours"
+path = "found/crops"
+
+[crop]
+size_px = 48
+width_px = 7
+"""
+    path = tmp_path / "ours.toml"
+    tables = {**TABLES, "train": tiny_recipe(epochs=1).train.model_dump(exclude_none=True)}
+    path.write_text(toml(tables) + data)
+    result = train(path, output=tmp_path / "run")
+    n_select = len(list((tmp_path / "found" / "crops").glob("*/case2*.png")))
+    assert n_select > 5
+    assert result.scores["select"].n == n_select
 
 
 # ---- two steps
