@@ -56,8 +56,9 @@ class TestExtends:
 
 
 def test_committed_recipes_leave_their_fold_out() -> None:
-    for fold, name in itertools.product(range(1, 6), ("first", "first_even")):
-        data = read_recipe(EXPERIMENTS / f"{name}_fold{fold}.toml").data
+    names = ("default/fold", "earlier/first_fold", "earlier/first_even_fold", "earlier/typed_fold")
+    for fold, name in itertools.product(range(1, 6), names):
+        data = read_recipe(EXPERIMENTS / f"{name}{fold}.toml").data
         train = data["train"]
         assert isinstance(train, list)
         assert f"cci:fold{fold}" not in train
@@ -74,6 +75,14 @@ def test_table_of_step_1_is_there_when_it_is_written_and_only_then(tmp_path: Pat
     assert (recipe.pretrain.alpha, recipe.pretrain.epochs, recipe.train.epochs) == ("uniform", 3, 12)
     extended = read_recipe(write(tmp_path, "three.toml", 'extends = "two.toml"\n[pretrain]\nseed = 4\n'))
     assert extended.pretrain == recipe.pretrain.model_copy(update={"seed": 4})
+
+
+@pytest.mark.parametrize(
+    "path", sorted(EXPERIMENTS.rglob("*.toml")), ids=lambda path: path.relative_to(EXPERIMENTS).as_posix()
+)
+def test_every_committed_recipe_can_be_read(path: Path) -> None:
+    if path.name not in ("plan.toml", "card.toml", "first_card.toml"):
+        assert read_recipe(path).train.epochs >= 1
 
 
 @pytest.mark.parametrize("name", ["smoke_supcam", "chrcluster_resnet50"])
