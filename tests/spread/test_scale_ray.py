@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import ray
 import tifffile
 from ray.exceptions import RayError
 from tests.drawn_spreads import tiny_spread_model, write_spread
+from tests.ray_here import Handle, no_ray
 
 import supcam
 from supcam.core.config import ImageConfig
@@ -28,24 +28,9 @@ from supcam.spread.scale import ENDED
 from supcam.spread.scale_ray import Analyst, Foreman, Job, Wanted, cluster
 
 
-class Handle:
-    """A foreman in this process behind the handle that Ray would give."""
-
-    def __init__(self, foreman: Foreman) -> None:
-        self._foreman = foreman
-
-    def __getattr__(self, name: str) -> Handle:
-        self._method: Callable[..., object] = getattr(self._foreman, name)
-        return self
-
-    def remote(self, *arguments: str) -> object:
-        return self._method(*arguments)
-
-
 @pytest.fixture(autouse=True)
-def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a handle gives is there at once."""
-    monkeypatch.setattr(ray, "get", lambda answer: answer)
+def answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_ray(monkeypatch)
 
 
 @pytest.fixture

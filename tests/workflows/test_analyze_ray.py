@@ -25,6 +25,7 @@ import tifffile
 from tests.commands import run_without
 from tests.csv_rows import rows_of
 from tests.drawn_spreads import tiny_spread_model, write_spread
+from tests.ray_here import analyze_parts_here, no_ray
 
 from supcam.core.config import ImageConfig
 from supcam.core.types import ConfigError, SupcamError
@@ -304,6 +305,27 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(module, "analyze_parts", nothing)
     monkeypatch.setattr(module, "cluster", lambda *_, **__: nullcontext(2))
+
+
+def test_documents_and_areas_follow_pictures_and_cases(
+    plan: RayPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A single worker in this process: what is still right is kept, and all of it is the other engine's."""
+    no_ray(monkeypatch)
+    no_cluster(monkeypatch)
+    monkeypatch.setattr(module, "analyze_parts", analyze_parts_here)
+    few = with_(plan, named=("in/c1", "in/c2/9.tif"))
+    assert analyze_on_ray(few).n_before == 0
+    assert_same_as_processes(few)
+    assert {each["case"] for each in documents(few)["pictures"]} == {"c1", "c2"}
+    assert [item["image"] for item in documents(few)["errors"]] == ["in/c1/bad.png"]
+    Path("in/c1/bad.png").unlink()
+    Path("in/c1/0.png").unlink()
+    assert analyze_on_ray(few).n_before == 4
+    assert_same_as_processes(few)
+    assert documents(few)["errors"] == []
+    assert analyze_on_ray(with_(few, cases="stem")).n_before == 0
+    assert {each["case"] for each in documents(few)["pictures"]} == {"1", "2", "3", "9"}
 
 
 def test_pictures_for_people_are_refused(plan: RayPlan) -> None:
