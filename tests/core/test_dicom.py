@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from tests.dicom_files import EXPLICIT, IMPLICIT, dicom, pydicom
 
 from supcam.core.config import ImageConfig
 from supcam.core.decoding import Decoded
@@ -17,43 +17,8 @@ from supcam.core.dicom import is_dicom, read_dicom
 from supcam.core.image import read_grey
 from supcam.core.types import ImageError, PixelSize
 
-pydicom = pytest.importorskip("pydicom", reason='pydicom is not installed: pip install "supcam[dicom]"')
-
 GREY = cv2.GaussianBlur(np.random.default_rng(3).integers(0, 256, (24, 30), np.uint8), (0, 0), 1.5)
 DEEP = GREY.astype(np.uint16) * 16 + 3
-EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
-
-
-def dicom(samples: np.ndarray = GREY, *, syntax: str = EXPLICIT, **elements: Any) -> bytes:  # noqa: ANN401
-    """A secondary capture of a patient, rows and columns the last axes of ``samples``."""
-    bits = 8 * samples.dtype.itemsize
-    meta = pydicom.dataset.FileMetaDataset()
-    meta.TransferSyntaxUID = syntax
-    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
-    meta.MediaStorageSOPInstanceUID = "1.2.3.4"
-    dataset = pydicom.Dataset()
-    dataset.file_meta = meta
-    plain: dict[str, Any] = {
-        "PatientName": "DOE^JANE",
-        "PatientID": "7654321",
-        "Rows": samples.shape[-2],
-        "Columns": samples.shape[-1],
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": bits,
-        "BitsStored": bits,
-        "HighBit": bits - 1,
-        "PixelRepresentation": int(samples.dtype.kind == "i"),
-        "PixelData": samples.tobytes(),
-    }
-    if samples.ndim == 3:
-        plain["NumberOfFrames"] = len(samples)
-    for name, value in (plain | elements).items():
-        if value is not None:
-            setattr(dataset, name, value)
-    file = io.BytesIO()
-    pydicom.dcmwrite(file, dataset, enforce_file_format=True)
-    return file.getvalue()
 
 
 def read(data: bytes, *, page: int = 0, max_pixels: float = 1e6) -> Decoded:
@@ -105,12 +70,12 @@ def test_each_frame_is_a_page() -> None:
 
 def test_spacing_of_pixels_is_rows_first_and_in_millimetres() -> None:
     expected = PixelSize(0.1, height_um=0.2, said_by="DICOM")
-    assert read(dicom(PixelSpacing=["0.0002", "0.0001"])).pixel_size == expected
+    assert read(dicom(GREY, PixelSpacing=["0.0002", "0.0001"])).pixel_size == expected
     measures, group = pydicom.Dataset(), pydicom.Dataset()
     measures.PixelSpacing = ["0.0002", "0.0001"]
     group.PixelMeasuresSequence = [measures]
-    assert read(dicom(SharedFunctionalGroupsSequence=[group])).pixel_size == expected
-    assert read(dicom(PixelSpacing=["0", "0"])).pixel_size is None
+    assert read(dicom(GREY, SharedFunctionalGroupsSequence=[group])).pixel_size == expected
+    assert read(dicom(GREY, PixelSpacing=["0", "0"])).pixel_size is None
 
 
 def test_the_reader_of_pictures_reads_it_and_nothing_of_the_patient(tmp_path: Path) -> None:
@@ -142,23 +107,23 @@ def test_the_reader_of_pictures_reads_it_and_nothing_of_the_patient(tmp_path: Pa
 )
 def test_what_is_no_whole_monochrome_picture(elements: dict[str, Any], reason: str) -> None:
     with pytest.raises(ImageError, match=reason) as told:
-        read(dicom(**elements))
+        read(dicom(GREY, **elements))
     assert "DOE" not in str(told.value)
 
 
 def test_compressed_files_are_refused_before_anything_is_inflated() -> None:
-    data = dicom()
+    data = dicom(GREY)
     assert data.count(EXPLICIT.encode() + b"\0") == 1
     with pytest.raises(ImageError, match="deflated"):
         read(data + b"1.2.840.10008.1.2.1.99")
-    jpeg = data.replace(EXPLICIT.encode() + b"\0", b"1.2.840.10008.1.2.4\0", 1)
+    video = data.replace(EXPLICIT.encode() + b"\0", b"1.2.840.10008.1.2.4\0", 1)
     with pytest.raises(ImageError, match="compressed"):
-        read(jpeg)
+        read(video)
 
 
 @pytest.mark.parametrize("kept", [131, 140, 300, -5])
 def test_files_that_end_early(kept: int) -> None:
-    data = dicom()[:kept]
+    data = dicom(GREY)[:kept]
     if not is_dicom(data):
         return
     with pytest.raises(ImageError):
@@ -166,7 +131,7 @@ def test_files_that_end_early(kept: int) -> None:
 
 
 def test_without_pydicom_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = dicom()
+    data = dicom(GREY)
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(ImageError, match=r"supcam\[dicom\]"):
         read(data)

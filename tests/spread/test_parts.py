@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +11,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from supcam.core.types import SupcamError
+from supcam.core.types import PixelSize, SupcamError
 from supcam.spread.parts import (
+    ANALYSIS,
+    AREAS,
     CASES,
+    ERROR_DOCUMENT,
+    ERRORS,
     IMAGES,
     OBJECTS,
     Entry,
@@ -22,11 +28,12 @@ from supcam.spread.parts import (
     read_part,
     read_rows,
     sweep,
+    write_failures,
     write_part,
     write_table,
 )
 from supcam.spread.places import Folder, open_folder
-from supcam.spread.rows import IMAGE_COLUMNS, OBJECT_COLUMNS, Row, case_rows
+from supcam.spread.rows import AREA_COLUMNS, IMAGE_COLUMNS, OBJECT_COLUMNS, Row, area_row, case_rows
 
 
 @pytest.fixture
@@ -46,9 +53,16 @@ def part(name: str, *images: str, failed: tuple[str, ...] = ()) -> Part:
     for image in images:
         made.objects += [object_row(image), object_row(image, rejected=True)]
         made.images.append({**dict.fromkeys(IMAGE_COLUMNS, 7), "image": image, "decision": "review"})
+        made.pictures.append({"image": image})
     made.entries = [Entry(image, fingerprint=f"f-{image}") for image in images]
     made.entries += [Entry(image, fingerprint=f"f-{image}", error="bad") for image in failed]
     return made
+
+
+def documents_in(folder: Folder) -> list[dict[str, list[dict[str, str]]]]:
+    paths = sorted(Path(folder.root, ANALYSIS).iterdir())
+    assert all(path.name.endswith(".json.gz") for path in paths)
+    return [json.loads(gzip.decompress(path.read_bytes())) for path in paths]
 
 
 def images_in(folder: Folder) -> list[str]:
@@ -80,6 +94,46 @@ def test_a_part_written_twice_counts_once(folder: Folder) -> None:
     sweep(folder, parts={entry.part for entry in read_part("p", folder=folder)})
     assert images_in(folder) == ["a", "b"]
     assert len(list(read_rows(OBJECTS, folder=folder, columns=["image"]))) == 4
+
+
+def test_documents_are_swept_with_the_rows(folder: Folder) -> None:
+    write_part(part("p", "a", "b"), folder=folder)
+    write_part(part("p", "a", "b"), folder=folder)
+    write_part(part("q", "c"), folder=folder)
+    assert len(documents_in(folder)) == 3
+    write_failures([{"image": "d\udcff", "error": "bad"}], folder=folder, about="{}")
+    assert keep_only({"f-a", "f-b"}, folder=folder) == {"f-a", "f-b"}
+    (document,) = documents_in(folder)
+    assert document["pictures"] == [{"image": "a"}, {"image": "b"}]
+    assert document["errors"] == []
+    folder.delete(folder.names(ANALYSIS, suffix=".json.gz"))
+    assert keep_only({"f-a", "f-b"}, folder=folder) == set()
+
+
+def test_areas_are_there_only_where_a_picture_says_how_large_a_pixel_is(folder: Folder) -> None:
+    write_part(part("p", "a"), folder=folder)
+    assert not folder.names(AREAS)
+    sized = part("q", "b")
+    size = PixelSize(0.1, height_um=0.2, said_by="OME-XML")
+    sized.areas = [area_row({**row, "area_px": 50}, size=size) for row in sized.objects]
+    write_part(sized, folder=folder)
+    areas = pq.read_table(f"{folder.root}/{AREAS}")
+    assert tuple(areas.column_names) == AREA_COLUMNS
+    row = areas.to_pylist()[0]
+    assert (row["image"], row["area_px"], row["area_um2"]) == ("b", 50, 1.0)
+    assert (row["pixel_width_um"], row["pixel_height_um"]) == (0.1, 0.2)
+    assert row["pixel_size_said_by"] == "OME-XML"
+    sweep(folder, parts=())
+    assert not folder.names(AREAS)
+
+
+def test_what_failed_is_a_table_and_a_document(folder: Folder) -> None:
+    write_failures([{"image": "d\udcff", "error": "bad"}], folder=folder, about="{}")
+    expected = [{"image": "d\\udcff", "error": "bad"}]
+    assert pq.read_table(f"{folder.root}/{ERRORS}").to_pylist() == expected
+    assert Path(folder.root, ERROR_DOCUMENT).is_file()
+    (document,) = documents_in(folder)
+    assert (document["pictures"], document["errors"]) == ([], expected)
 
 
 def test_what_is_still_wanted_is_kept_and_all_else_is_gone(folder: Folder) -> None:

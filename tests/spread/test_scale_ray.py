@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 import ray
+import tifffile
 from ray.exceptions import RayError
 from tests.drawn_spreads import tiny_spread_model, write_spread
+from tests.ray_here import Handle, no_ray
 
 import supcam
 from supcam.core.config import ImageConfig
 from supcam.core.types import SupcamError
 from supcam.pack.terms import Terms
 from supcam.spread import scale_ray as module
-from supcam.spread.parts import IMAGES, read_entries, read_part, read_rows
+from supcam.spread.analyze import analyze
+from supcam.spread.parts import ANALYSIS, AREAS, IMAGES, OBJECTS, read_entries, read_part, read_rows
 from supcam.spread.places import local_place, open_folder
 from supcam.spread.scale import ENDED
 from supcam.spread.scale_ray import Analyst, Foreman, Job, Wanted, cluster
 
 
-class Handle:
-    """A foreman in this process behind the handle that Ray would give."""
-
-    def __init__(self, foreman: Foreman) -> None:
-        self._foreman = foreman
-
-    def __getattr__(self, name: str) -> Handle:
-        self._method: Callable[..., object] = getattr(self._foreman, name)
-        return self
-
-    def remote(self, *arguments: str) -> object:
-        return self._method(*arguments)
-
-
 @pytest.fixture(autouse=True)
-def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a handle gives is there at once."""
-    monkeypatch.setattr(ray, "get", lambda answer: answer)
+def answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_ray(monkeypatch)
 
 
 @pytest.fixture
@@ -76,6 +66,31 @@ def test_a_part_is_written_and_told(foreman: Foreman, job: Job, part: list[Wante
     assert "found text" in bad["error"]
     folder = open_folder(job.output)
     assert [row["image"] for row in read_rows(IMAGES, folder=folder, columns=["image"])] == ["a.png"]
+
+
+def test_a_picture_gives_its_areas_and_its_entry_of_the_document(
+    foreman: Foreman, job: Job, part: list[Wanted], tmp_path: Path
+) -> None:
+    sized = tmp_path / "c.tif"
+    grey = cv2.imread(part[0].place.url, cv2.IMREAD_GRAYSCALE)
+    tifffile.imwrite(sized, grey, resolution=(100_000, 50_000), resolutionunit="CENTIMETER", metadata=None)
+    wanted = Wanted("c.tif", fingerprint="c", place=local_place(str(sized)), case="K1")
+    analyst = Analyst(job, Handle(foreman))
+    told(analyst, [part[0], wanted])
+    folder = open_folder(job.output)
+    areas = list(read_rows(AREAS, folder=folder, columns=["image", "area_px", "area_um2"]))
+    objects = list(read_rows(OBJECTS, folder=folder, columns=["image", "area_px"]))
+    assert [row["image"] for row in areas] == [row["image"] for row in objects if row["image"] == "c.tif"]
+    assert len(areas) > 3
+    assert all(row["area_um2"] == pytest.approx(row["area_px"] * 0.02, abs=1e-3) for row in areas)
+    (path,) = Path(job.output, ANALYSIS).iterdir()
+    document = json.loads(gzip.decompress(path.read_bytes()))
+    expected = json.loads(json.dumps(analyze(part[0].place.url, model=analyst._model).to_json()))
+    assert document["schema"] == expected["schema"]
+    first, second = document["pictures"]
+    same = {"image": "a.png", "case": ""}
+    assert first | same == expected["pictures"][0] | same
+    assert (second["image"], second["case"]) == ("c.tif", "K1")
 
 
 def test_a_part_that_is_done_is_not_analysed_again(foreman: Foreman, job: Job, part: list[Wanted]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import signal
 import subprocess
@@ -14,13 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import cv2
 import fsspec
 import pyarrow.parquet as pq
 import pytest
 import ray
+import tifffile
 from tests.commands import run_without
 from tests.csv_rows import rows_of
 from tests.drawn_spreads import tiny_spread_model, write_spread
+from tests.ray_here import analyze_parts_here, no_ray
 
 from supcam.core.config import ImageConfig
 from supcam.core.types import ConfigError, SupcamError
@@ -55,12 +60,20 @@ def address() -> Iterator[str]:
 
 @pytest.fixture
 def plan(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RayPlan:
-    """Sixteen pictures of two cases, two of which are none, and an output beside them."""
+    """Sixteen pictures of two cases, two of which are none, and an output beside them.
+
+    One of them says how large its pixels are.
+    """
     first = [write_spread(tmp_path / "in" / "c1" / f"{seed}.png", seed=seed) for seed in range(4)]
     for number in range(10):
         copy = tmp_path / "in" / "c2" / f"{number}.png"
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(first[number % 4].read_bytes())
+    grey = cv2.imread(str(copy), cv2.IMREAD_GRAYSCALE)
+    copy.unlink()
+    tifffile.imwrite(
+        copy.with_suffix(".tif"), grey, resolution=(1e5, 5e4), resolutionunit="CENTIMETER", metadata=None
+    )
     (tmp_path / "in" / "c1" / "bad.png").write_bytes(b"no picture")
     (tmp_path / "in" / "c2" / "empty.png").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
@@ -90,8 +103,36 @@ def in_order(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     return sorted(rows, key=lambda row: (row["image"], int(row.get("object_id", 0))))
 
 
+def documents(plan: RayPlan) -> dict[str, list[dict[str, Any]]]:
+    """The pictures and errors in all documents, sorted by the names of pictures."""
+    read = [
+        json.loads(gzip.decompress(path.read_bytes()))
+        for path in Path(plan.output, "analysis").glob("*.json.gz")
+    ]
+    return {
+        key: sorted((item for each in read for item in each[key]), key=lambda item: str(item["image"]))
+        for key in ("pictures", "errors")
+    }
+
+
+def assert_same_documents(plan: RayPlan) -> None:
+    """Picture by picture they say what ``analysis.json`` says; there are no files to name."""
+    expected = json.loads((plan.work.output / "analysis.json").read_text())
+    for picture in expected["pictures"]:
+        picture["labels"] = None
+    for key, items in documents(plan).items():
+        assert items == sorted(expected[key], key=lambda item: str(item["image"]))
+    areas = [{key: str(value) for key, value in row.items()} for row in table(plan, "areas")]
+    numbers = ("area_um2", "pixel_width_um", "pixel_height_um")
+    csv = [
+        row | {key: str(float(row[key])) for key in numbers}
+        for row in rows_of(plan.work.output / "areas.csv")
+    ]
+    assert in_order(areas) == in_order(csv)
+
+
 def assert_same_as_processes(plan: RayPlan) -> None:
-    """The tables are those of the other engine, one process, row by row."""
+    """Tables and documents are those of the other engine, one process, row by row."""
     analyze(replace(plan.work, processes=1))
     for name in ("objects", "images"):
         expected = rows_of(plan.work.output / f"{name}.csv")
@@ -103,6 +144,7 @@ def assert_same_as_processes(plan: RayPlan) -> None:
     assert failed is (plan.work.output / "errors.csv").exists()
     if failed:
         assert table(plan, "errors.parquet") == rows_of(plan.work.output / "errors.csv")
+    assert_same_documents(plan)
 
 
 def parts(plan: RayPlan, name: str = "done") -> dict[str, int]:
@@ -263,6 +305,27 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(module, "analyze_parts", nothing)
     monkeypatch.setattr(module, "cluster", lambda *_, **__: nullcontext(2))
+
+
+def test_documents_and_areas_follow_pictures_and_cases(
+    plan: RayPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A single worker in this process: what is still right is kept, and all of it is the other engine's."""
+    no_ray(monkeypatch)
+    no_cluster(monkeypatch)
+    monkeypatch.setattr(module, "analyze_parts", analyze_parts_here)
+    few = with_(plan, named=("in/c1", "in/c2/9.tif"))
+    assert analyze_on_ray(few).n_before == 0
+    assert_same_as_processes(few)
+    assert {each["case"] for each in documents(few)["pictures"]} == {"c1", "c2"}
+    assert [item["image"] for item in documents(few)["errors"]] == ["in/c1/bad.png"]
+    Path("in/c1/bad.png").unlink()
+    Path("in/c1/0.png").unlink()
+    assert analyze_on_ray(few).n_before == 4
+    assert_same_as_processes(few)
+    assert documents(few)["errors"] == []
+    assert analyze_on_ray(with_(few, cases="stem")).n_before == 0
+    assert {each["case"] for each in documents(few)["pictures"]} == {"1", "2", "3", "9"}
 
 
 def test_pictures_for_people_are_refused(plan: RayPlan) -> None:

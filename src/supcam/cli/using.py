@@ -107,7 +107,8 @@ def analyze(
     are analysed. Stopped and started again, the run goes on where it stood.
 
     With --engine ray the paths may be URLs (s3://, ...), a cluster may do the work, and the results are
-    tables in Parquet: objects/, images/, cases.parquet and, if anything failed, errors.parquet.
+    tables in Parquet: objects/, images/, areas/, cases.parquet and, if anything failed, errors.parquet;
+    analysis/ holds what analysis.json says, in many parts.
     """
     with plain_errors():
         from supcam.pack.terms import make_terms

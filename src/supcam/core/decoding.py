@@ -40,9 +40,6 @@ _KNOWN_STRANGERS = (
     (b"PK\x03\x04", "a ZIP archive or an office document"),
     (b"\0\0\0\x0cjP", "a JPEG 2000 picture"),
     (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
-    (b"ZISRAWFILE", "a CZI file of a Zeiss microscope, to be exported as OME-TIFF"),
-    (b"\xda\xce\xbe\x0a", "an ND2 file of a Nikon microscope, to be exported as OME-TIFF"),
-    (b"\x70\0\0\0", "a LIF file of a Leica microscope, to be exported as OME-TIFF"),
     (b"\xd0\xcf\x11\xe0", "an old office document or microscope container"),
 )
 _KINDS = "a PNG, JPEG, BMP or TIFF picture"

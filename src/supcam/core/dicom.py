@@ -1,4 +1,4 @@
-"""DICOM bytes -> samples of one frame: monochrome, 8 to 16 bits, not compressed. Needs pydicom.
+"""DICOM bytes -> samples of one frame: monochrome, 8 to 16 bits. Needs pydicom.
 
 Only the elements that describe pixels are kept while reading: what the file says of a patient never becomes a
 value here, and so no output can hold it.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from supcam.core.decoding import Decoded, Samples, check_page, check_size, damaged
+from supcam.core.dicom_frames import COMPRESSED, compressed_frame
 from supcam.core.microscope import believable
 from supcam.core.types import ImageError, PixelSize
 
@@ -49,7 +50,7 @@ def read_dicom(data: bytes, *, page: int, max_pixels: float) -> Decoded:
             remedy='pip install "supcam[dicom]", or export the picture as TIFF',
         ) from error
     if _DEFLATED in data:  # it would be inflated without bound
-        raise _compressed("deflated")
+        raise _unknown_compression("deflated")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on odd elements concern no pixel
@@ -63,27 +64,36 @@ def read_dicom(data: bytes, *, page: int, max_pixels: float) -> Decoded:
 
 def _decode(dataset: Dataset, *, page: int, max_pixels: float) -> Decoded:
     syntax = str(dataset.file_meta.TransferSyntaxUID)
-    if syntax not in _PLAIN:
-        raise _compressed(syntax[:64])
+    if syntax not in (*_PLAIN, *COMPRESSED):
+        raise _unknown_compression(syntax[:64])
     height, width = int(dataset.Rows), int(dataset.Columns)
     check_size(width, height, max_pixels=max_pixels)
     n_frames = int(dataset.get("NumberOfFrames") or 1)
     check_page(page, n_pages=n_frames)
     bits, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
     _check_kind(dataset, bits=bits, stored=stored)
-    n_bytes = height * width * bits // 8
-    content = dataset.PixelData
-    if len(content) < n_frames * n_bytes:
-        raise ValueError(f"{len(content)} of {n_frames * n_bytes} bytes of pixels are stored")
-    kind = np.dtype("u1" if bits == 8 else "<u2")
-    raw = np.frombuffer(content, kind, count=height * width, offset=page * n_bytes).reshape(height, width)
+    if syntax in _PLAIN:
+        raw = _plain_frame(dataset.PixelData, size=(height, width), bits=bits, page=page, n_frames=n_frames)
+    else:
+        raw = compressed_frame(dataset, syntax=syntax, page=page)
     return Decoded(
-        _values(raw.astype(kind.newbyteorder("=")), dataset=dataset, stored=stored),
+        _values(raw, dataset=dataset, stored=stored),
         bit_depth=stored,
         n_pages=n_frames,
         page=page,
         pixel_size=_pixel_size(dataset),
     )
+
+
+def _plain_frame(content: bytes, *, size: tuple[int, int], bits: int, page: int, n_frames: int) -> Samples:
+    """Frame ``page`` of pixels stored as they are. Raises ``ValueError`` when bytes are missing."""
+    n_pixels = size[0] * size[1]
+    n_bytes = n_pixels * bits // 8
+    if len(content) < n_frames * n_bytes:
+        raise ValueError(f"{len(content)} of {n_frames * n_bytes} bytes of pixels are stored")
+    kind = np.dtype("u1" if bits == 8 else "<u2")
+    raw = np.frombuffer(content, kind, count=n_pixels, offset=page * n_bytes).reshape(size)
+    return raw.astype(kind.newbyteorder("="))
 
 
 def _check_kind(dataset: Dataset, *, bits: int, stored: int) -> None:
@@ -123,9 +133,9 @@ def _pixel_size(dataset: Dataset) -> PixelSize | None:
     return believable(across, down, said_by="DICOM")
 
 
-def _compressed(how: str) -> ImageError:
+def _unknown_compression(how: str) -> ImageError:
     return ImageError(
         f"a compressed DICOM file ({how})",
-        expected="one whose pixels are stored as they are, little endian",
+        expected="pixels as they are, little endian, or in RLE, JPEG, JPEG-LS or JPEG 2000",
         remedy="export it without compression, or as TIFF",
     )

@@ -22,12 +22,12 @@ def read_bytes(path: Path, *, max_bytes: int) -> bytes:
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, "is a folder")
         _check_regular(status.st_mode)
-        _check_length(status.st_size, max_bytes=max_bytes)
+        check_length(status.st_size, max_bytes=max_bytes)
         with path.open("rb") as file:
             data = file.read(max_bytes + 1)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
-    _check_length(len(data), max_bytes=max_bytes)
+    check_length(len(data), max_bytes=max_bytes)
     return data
 
 
@@ -36,7 +36,8 @@ def _check_regular(mode: int) -> None:
         raise ImageError("a pipe or a device", expected="a picture file", remedy="give the path of a picture")
 
 
-def _check_length(n_bytes: int, *, max_bytes: int) -> None:
+def check_length(n_bytes: int, *, max_bytes: int) -> None:
+    """Raises ``ImageError`` for a file of more than ``max_bytes``."""
     if n_bytes > max_bytes:
         raise ImageError(
             f"a file of {n_bytes} bytes or more",

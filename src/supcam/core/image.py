@@ -18,7 +18,7 @@ import numpy as np
 from supcam.core.config import ImageConfig
 from supcam.core.decoding import TIFF_STARTS, Decoded, Samples, decode
 from supcam.core.dicom import is_dicom, read_dicom
-from supcam.core.disk import read_bytes
+from supcam.core.disk import check_length, read_bytes
 from supcam.core.polarity import (
     EXTREME_SHARE,
     Pixels,
@@ -29,6 +29,7 @@ from supcam.core.polarity import (
     read_histogram,
 )
 from supcam.core.types import ImageError, Mask, PixelSize, Polarity, Stain
+from supcam.core.vendor import Vendor, read_plane, vendor_of
 
 _BIT_DEPTHS = (8, 10, 12, 14, 16, 32)
 _BORDER_SHARE = 0.7
@@ -61,10 +62,10 @@ class GreyImage:
 
 
 def read_grey(path: str | Path, *, config: ImageConfig | None = None) -> GreyImage:
-    """The picture at ``path``, grey. PNG, JPEG, BMP, TIFF and DICOM, told apart by content, not by name.
+    """The picture at ``path``, grey. PNG, JPEG, BMP, TIFF, DICOM and the formats of ``core.vendor``.
 
-    Raises ``ImageError`` naming the file for everything that is no whole, finite picture within the limits of
-    ``config``. Sizes are checked before pixels are decoded.
+    They are told apart by content, not by name. Raises ``ImageError`` naming the file for everything that is
+    no whole, finite picture within the limits of ``config``. Sizes are checked before pixels are decoded.
     """
     config = config or ImageConfig()
     return grey_of(read_stored(path, config=config), config=config)
@@ -82,6 +83,9 @@ class Stored:
 def read_stored(path: str | Path, *, config: ImageConfig) -> Stored:
     """The samples in the file at ``path``, before anything is made of them. Raises as ``read_grey`` does."""
     try:
+        vendor = vendor_of(Path(path))
+        if vendor is not None:
+            return _read_vendor(Path(path), vendor=vendor, config=config)
         data = read_bytes(Path(path), max_bytes=config.max_bytes)
         decoded = _decode(data, config=config)
         return Stored(decoded, sha256=hashlib.sha256(data).hexdigest(), where=str(path))
@@ -94,6 +98,15 @@ def read_stored(path: str | Path, *, config: ImageConfig) -> Stored:
             remedy="lower max_megapixels or cut the picture",
             where=path,
         ) from error
+
+
+def _read_vendor(path: Path, *, vendor: Vendor, config: ImageConfig) -> Stored:
+    """One plane of a file that may hold many: it is not read whole."""
+    check_length(path.stat().st_size, max_bytes=config.max_bytes)
+    decoded = read_plane(path, vendor=vendor, page=config.page, max_pixels=config.max_megapixels * 1e6)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return Stored(decoded, sha256=sha256, where=str(path))
 
 
 def grey_of(stored: Stored, *, config: ImageConfig) -> GreyImage:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from supcam.core.types import ManifestError
 
-PICTURE_SUFFIXES = (".bmp", ".dcm", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+PICTURE_SUFFIXES = (".bmp", ".czi", ".dcm", ".jpeg", ".jpg", ".lif", ".nd2", ".png", ".tif", ".tiff")
 """Endings, in small letters, by which a file in a folder counts as a picture."""
 
 

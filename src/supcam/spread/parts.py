@@ -1,8 +1,10 @@
-"""Tables that many workers write: parts in Parquet, each of which counts once it is entered as done."""
+"""What many workers write: tables in Parquet and JSON documents, in parts that count once entered as done."""
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
 import secrets
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,33 +14,40 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from supcam.core.types import SupcamError
+from supcam.spread.document import analysis_document
 from supcam.spread.places import Folder
-from supcam.spread.rows import CASE_COLUMNS, IMAGE_COLUMNS, OBJECT_COLUMNS, Row
+from supcam.spread.rows import AREA_COLUMNS, CASE_COLUMNS, IMAGE_COLUMNS, OBJECT_COLUMNS, Row
+from supcam.spread.schema import Document
 
-OBJECTS, IMAGES, DONE = "objects", "images", "done"
+OBJECTS, IMAGES, AREAS, DONE = "objects", "images", "areas", "done"
+ANALYSIS = "analysis"
+"""Documents as ``supcam schema analysis`` says, one a part."""
 CASES, ERRORS = "cases.parquet", "errors.parquet"
-_TEXT = {"image", "type", "decision", "case", "error", "fingerprint", "part"}
+ERROR_DOCUMENT = f"{ANALYSIS}/errors.json.gz"
+_JSON = ".json.gz"
+_TEXT = {"image", "type", "decision", "case", "error", "fingerprint", "part", "pixel_size_said_by"}
 _ABOUT = b"supcam"
 _AT_ONCE = 64
 """Files asked for together: a bucket answers many questions at once."""
 
 
 def _schema(columns: Sequence[str]) -> pa.Schema:
-    """Names are text, shares and probabilities floats (null where a table has a blank), all else integers."""
+    """Names are text, shares, lengths and the like floats (null where a table has a blank), else integers."""
     kinds = {
-        name: pa.string() if name in _TEXT else pa.float64() if _is_share(name) else pa.int64()
+        name: pa.string() if name in _TEXT else pa.float64() if _is_float(name) else pa.int64()
         for name in columns
     }
     return pa.schema(list(kinds.items()))
 
 
-def _is_share(name: str) -> bool:
-    return name == "confidence" or name.startswith(("p_", "share_"))
+def _is_float(name: str) -> bool:
+    return name == "confidence" or name.startswith(("p_", "share_")) or name.endswith(("_um", "_um2"))
 
 
 _SCHEMAS = {
     OBJECTS: _schema(OBJECT_COLUMNS),
     IMAGES: _schema(IMAGE_COLUMNS),
+    AREAS: _schema(AREA_COLUMNS),
     DONE: _schema(("image", "fingerprint", "part", "error")),
     CASES: _schema(CASE_COLUMNS),
     ERRORS: _schema(("image", "error")),
@@ -57,12 +66,17 @@ class Entry:
 
 @dataclass(slots=True)
 class Part:
-    """The rows of a few pictures, on their way to the tables. ``about`` is said of the part as a whole."""
+    """The rows of a few pictures, on their way to the tables. ``about`` is said of the part as a whole.
+
+    ``pictures`` are entries of the document; ``areas`` are those of pictures that say how large a pixel is.
+    """
 
     name: str
     about: str
     objects: list[Row] = field(default_factory=list)
     images: list[Row] = field(default_factory=list)
+    areas: list[Row] = field(default_factory=list)
+    pictures: list[Document] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
 
 
@@ -74,8 +88,10 @@ def write_part(part: Part, *, folder: Folder) -> None:
     ``SupcamError``.
     """
     name = f"{part.name}-{secrets.token_hex(4)}"
-    for table, rows in ((OBJECTS, part.objects), (IMAGES, part.images)):
-        folder.write(f"{table}/{name}.parquet", _packed(table, rows=rows, about=part.about))
+    for table, rows in ((OBJECTS, part.objects), (IMAGES, part.images), (AREAS, part.areas)):
+        if rows or table != AREAS:
+            folder.write(f"{table}/{name}.parquet", _packed(table, rows=rows, about=part.about))
+    folder.write(f"{ANALYSIS}/{name}{_JSON}", _document(analysis_document(part.pictures)))
     entries: list[Row] = [
         {"image": each.image, "fingerprint": each.fingerprint, "part": name, "error": each.error}
         for each in part.entries
@@ -86,6 +102,15 @@ def write_part(part: Part, *, folder: Folder) -> None:
 def write_table(name: str, *, rows: Sequence[Row], folder: Folder, about: str) -> None:
     """Nothing; the table ``name`` (``CASES`` or ``ERRORS``) is in the folder, of a single file."""
     folder.write(name, _packed(name, rows=rows, about=about))
+
+
+def write_failures(rows: Sequence[Row], *, folder: Folder, about: str) -> None:
+    """Nothing; what failed is in the folder, as a table and as a document without pictures."""
+    write_table(ERRORS, rows=rows, folder=folder, about=about)
+    errors: list[Document] = [
+        {"image": as_text(str(row["image"])), "error": as_text(str(row["error"]))} for row in rows
+    ]
+    folder.write(ERROR_DOCUMENT, _document(analysis_document([], errors=errors)))
 
 
 def read_entries(folder: Folder) -> dict[str, list[Entry]]:
@@ -107,7 +132,8 @@ def keep_only(wanted: Container[str], *, folder: Folder) -> set[str]:
     A part stays when every picture in it that was analysed is still ``wanted`` and is in no other part.
     Pictures that failed are tried again.
     """
-    there = set.intersection(*({_stem(name) for name in folder.names(table)} for table in (OBJECTS, IMAGES)))
+    always = [folder.names(OBJECTS), folder.names(IMAGES), folder.names(ANALYSIS, suffix=_JSON)]
+    there = set.intersection(*({_stem(name) for name in names} for names in always))
     kept: set[str] = set()
     parts: set[str] = set()
     stale: list[str] = []
@@ -125,14 +151,14 @@ def keep_only(wanted: Container[str], *, folder: Folder) -> set[str]:
 
 
 def sweep(folder: Folder, *, parts: Container[str]) -> None:
-    """Nothing; rows that belong to none of ``parts`` are gone: a worker was ended before it entered them."""
-    for table in (OBJECTS, IMAGES):
-        names = folder.names(table)
-        folder.delete([each for each in names if _stem(each) not in parts])
+    """Nothing; what belongs to none of ``parts`` is gone: a worker was ended before it entered it."""
+    names = [name for table in (OBJECTS, IMAGES, AREAS) for name in folder.names(table)]
+    names += folder.names(ANALYSIS, suffix=_JSON)
+    folder.delete([each for each in names if _stem(each) not in parts])
 
 
 def read_rows(table: str, *, folder: Folder, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """The rows of ``OBJECTS`` or ``IMAGES``, a few parts at a time. Raises ``SupcamError``."""
+    """The rows of ``OBJECTS``, ``IMAGES`` or ``AREAS``, a few parts at a time. Raises ``SupcamError``."""
     names = folder.names(table)
     for at in range(0, len(names), _AT_ONCE):
         contents = folder.read(names[at : at + _AT_ONCE])
@@ -155,6 +181,11 @@ def _packed(table: str, *, rows: Sequence[Row], about: str) -> bytes:
     out = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(columns, schema=schema), out, compression="zstd")
     return out.getvalue()
+
+
+def _document(document: Document) -> bytes:
+    """The document, compressed: the same bytes for the same document, whenever it is written."""
+    return gzip.compress((json.dumps(document) + "\n").encode(), mtime=0)
 
 
 def _unpacked(content: io.BytesIO, *, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -190,4 +221,4 @@ def _entries(content: bytes) -> list[Entry]:
 
 
 def _stem(name: str) -> str:
-    return name.rpartition("/")[2].removesuffix(".parquet")
+    return name.rpartition("/")[2].partition(".")[0]

@@ -183,8 +183,8 @@ class Folder:
         except Exception as error:  # every driver raises errors of its own
             raise self._unusable(error) from error
 
-    def names(self, table: str) -> list[str]:
-        """The Parquet files of ``table``, below the folder, sorted."""
+    def names(self, table: str, *, suffix: str = ".parquet") -> list[str]:
+        """The files of ``table`` that end in ``suffix``, below the folder, sorted."""
         try:
             self.system.invalidate_cache()
             if not self.system.isdir(self._path(table)):
@@ -195,7 +195,7 @@ class Folder:
         except Exception as error:  # every driver raises errors of its own
             raise self._unusable(error) from error
         files = (path.rstrip("/").rpartition("/")[2] for path in found)
-        return sorted(f"{table}/{file}" for file in files if file.endswith(".parquet") and file[0] != ".")
+        return sorted(f"{table}/{file}" for file in files if file.endswith(suffix) and file[0] != ".")
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
         """The files that can be read, by their names."""

@@ -28,9 +28,11 @@ from supcam.pack.bundle import Model, load_model
 from supcam.pack.session import usable_cores
 from supcam.pack.terms import Terms
 from supcam.spread.analyze import analyze
+from supcam.spread.document import picture_entry
 from supcam.spread.outputs import make_record
 from supcam.spread.parts import Entry, Part, read_part, write_part
 from supcam.spread.places import Place, fingerprint, local_copy, open_folder
+from supcam.spread.rows import area_row
 from supcam.spread.scale import ENDED, failure_reason
 
 LOCAL = "local"
@@ -48,7 +50,7 @@ _STORE_BYTES = 256 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A picture to analyse: its name in the tables, what its answer hangs on, and where it is.
+    """A picture to analyse: its name and case in what is written, what its answer hangs on, and where it is.
 
     ``name`` is what it was called when it was named or found.
     """
@@ -57,6 +59,7 @@ class Wanted:
     fingerprint: str
     place: Place
     name: str = ""
+    case: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ class Analyst:
                 row["image"],
                 fingerprint=row["fingerprint"],
                 place=Place(os.fsdecode(row["url"]), content=row["content"]),
+                case=row["case"],
             )
             for row in rows.to_pylist()
         ]
@@ -162,13 +166,16 @@ class Analyst:
         try:
             with local_copy(wanted.place, max_bytes=self._job.image.max_bytes) as path:
                 analysis = replace(analyze(path, model=model), name=wanted.image)
-            record = make_record(analysis, case="", stem="")
+            record = make_record(analysis, case=wanted.case, stem="")
         except Exception as error:  # one picture in a thousand may not cost the other answers
             if isinstance(error, SupcamError) and not isinstance(error, ImageError):
                 raise
             return failure_reason(error)
         part.objects += analysis.rows()
         part.images.append(record["image"])  # type: ignore[arg-type]
+        part.pictures.append(picture_entry(record, output=None))
+        if analysis.pixel_size is not None:
+            part.areas += (area_row(row, size=analysis.pixel_size) for row in analysis.rows())
         return ""
 
 
@@ -298,6 +305,7 @@ def _rows(part: Sequence[Wanted]) -> pa.Table:
         {
             "image": pa.array([each.image for each in part], pa.string()),
             "fingerprint": pa.array([each.fingerprint for each in part], pa.string()),
+            "case": pa.array([each.case for each in part], pa.string()),
             "url": pa.array([os.fsencode(each.place.url) for each in part], pa.binary()),
             "content": pa.array([each.place.content for each in part], pa.binary()),
         }

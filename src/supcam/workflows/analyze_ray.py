@@ -1,4 +1,4 @@
-"""``supcam analyze --engine ray``: pictures on many machines -> tables in Parquet."""
+"""``supcam analyze --engine ray``: pictures on many machines -> tables in Parquet, documents in JSON."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from supcam.spread.parts import (
     read_entries,
     read_rows,
     sweep,
+    write_failures,
     write_table,
 )
 from supcam.spread.places import Folder, fingerprint, open_folder
@@ -144,13 +145,14 @@ def _refuse_pictures(work: AnalyzePlan) -> None:
 
 
 def _wanted(inputs: FarInputs, *, names: Names, settings: str) -> tuple[Wanted, ...]:
-    """The pictures in their order, each with a fingerprint of all that its rows hang on."""
+    """The pictures in their order, each with a fingerprint of all that is written of it hangs on."""
     return tuple(
         Wanted(
             as_text(names.shown[name]),
             name=name,
-            fingerprint=fingerprint(settings, names.shown[name], place.stamp),
+            fingerprint=fingerprint(settings, names.shown[name], names.cases[name], place.stamp),
             place=place,
+            case=as_text(names.cases[name]),
         )
         for name, place in inputs.places.items()
     )
@@ -203,7 +205,7 @@ def _finish(run: _Run, *, failed: Mapping[str, Unreadable]) -> list[Counted]:
     reasons += [(each.image, failed[each.image].reason) for each in run.wanted if each.image in failed]
     if reasons:
         rows: list[Row] = [{"image": name, "error": reason} for name, reason in reasons]
-        write_table(ERRORS, rows=rows, folder=run.folder, about=run.about)
+        write_failures(rows, folder=run.folder, about=run.about)
     write_table(CASES, rows=case_rows(counted), folder=run.folder, about=run.about)
     return counted
 
