@@ -136,6 +136,21 @@ def test_numbered_folders_are_read_by_the_map_of_the_recipe(tmp_path: Path) -> N
         types(label_map={"7": "heap"})
 
 
+def test_a_source_may_have_a_root_and_one_role_of_its_own(disk: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    write_laboratory(other, roles={"c": "report", "d": "report"})
+    sources = {
+        "ours": {"source": "lab", "path": "labels.csv"},
+        "theirs": {"source": "drawn", "path": "labels.csv", "root": str(other / "data"), "role": "train"},
+    }
+    sources_read = build_sources(recipe_on(disk, train=["drawn:train"], sources=sources), folder=disk)
+    assert isinstance(sources_read.train, MixedSource)
+    found = members(sources_read.train.singles)
+    assert {region.source for region in found} == {"drawn"}
+    assert {region.case for region in found} == {"c", "d"}
+
+
 def test_root_may_be_named_by_the_environment(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PICTURES", str(disk / "data"))
     recipe = recipe_on(disk, root="$PICTURES")

@@ -216,7 +216,11 @@ class SourceConfig(StageConfig):
     """One set of pictures on disk, as ``supcam.data.manifest.read_manifest`` takes it."""
 
     source: str = Field(description="Name of the laboratory or publication, as in the roles file.")
-    path: str = Field(description="Manifest or folder, below the data's root.")
+    path: str = Field(description="Manifest or folder, below the root.")
+    root: str | None = Field(None, description="Root of this source alone; None: that of the data.")
+    role: str | None = Field(
+        None, description="Role of all its cases, where the roles file does not list them, such as train."
+    )
     layout: Literal["auto", "chrcluster", "csv", "folder", "voc", "coco"] = Field(
         "auto", description="How the files lie on disk; auto finds out."
     )

@@ -17,7 +17,7 @@ from supcam.data.harvest import EMPTY, Harvest, harvest_crops, harvest_metaphase
 from supcam.data.leak import refuse_leaks
 from supcam.data.manifest import Manifest, ManifestOptions, read_manifest
 from supcam.data.piece import prepare
-from supcam.data.split import Cased, Roles, read_roles
+from supcam.data.split import Cased, CaseRole, Roles, read_roles
 from supcam.learn.batches import Example, ExampleSource, TrainingSources
 from supcam.learn.label_thrift import with_few_labels
 from supcam.learn.mixing import MixedSource, RealSource, example_of, pool_of, real_source, require_several
@@ -100,7 +100,8 @@ class PartsReader:
         """All sources and who plays what, with no picture on two sides."""
         key = _key(data)
         if key not in self._read:
-            manifest, roles = read_sources(data), read_roles(self._folder / data.roles)
+            manifest = read_sources(data)
+            roles = _with_own(read_roles(self._folder / data.roles), manifest=manifest, data=data)
             refuse_leaks(manifest, roles=roles)
             self._read[key] = manifest, roles
         return self._read[key]
@@ -112,6 +113,14 @@ class PartsReader:
         return _data_hash(manifest, roles=roles, parts=used)
 
 
+def _with_own(roles: Roles, *, manifest: Manifest, data: DataConfig) -> Roles:
+    """``roles``, and those of the sources that have one for all their cases."""
+    own = {source.source: source.role for source in data.sources.values() if source.role is not None}
+    items = (*manifest.samples, *manifest.pictures)
+    cases = {(item.source, item.case) for item in items if item.source in own}
+    return Roles((*roles.rows, *(CaseRole(source, case, own[source]) for source, case in sorted(cases))))
+
+
 def _key(data: DataConfig) -> str:
     """What decides which pictures there are and what they play."""
     return data.model_dump_json(include={"root", "sources", "roles"})
@@ -119,17 +128,21 @@ def _key(data: DataConfig) -> str:
 
 def read_sources(config: DataConfig) -> Manifest:
     """All configured sources as one manifest. Raises ``ConfigError`` when the root is not set."""
-    root = Path(os.path.expandvars(config.root)).expanduser()
+    manifest = Manifest()
+    for source in config.sources.values():
+        manifest += _read_source(source, root=_folder_of(config.root if source.root is None else source.root))
+    return manifest
+
+
+def _folder_of(text: str) -> Path:
+    root = Path(os.path.expandvars(text)).expanduser()
     if "$" in str(root):
         raise ConfigError(
-            f"root {config.root!r} that is not set",
+            f"root {text!r} that is not set",
             expected="a folder",
             remedy="set the environment variable, or write the folder into [data] root",
         )
-    manifest = Manifest()
-    for source in config.sources.values():
-        manifest += _read_source(source, root=root)
-    return manifest
+    return root
 
 
 def _read_source(source: SourceConfig, *, root: Path) -> Manifest:
