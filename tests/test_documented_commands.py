@@ -35,6 +35,7 @@ NOT_RUN = {
     "supcam analyze slides/ --output results --engine ray": "half a minute; tests/spread/test_scale_ray.py",
     "supcam analyze s3:": "needs a bucket and a cluster",
     "supcam reproduce chrcluster --data ChrCluster --output": "needs the published pictures, a GPU and days",
+    "supcam experiment embed": "needs trained networks; tests/workflows/experiment/test_maps.py draws maps",
     "supcam experiment run experiments/first_table --processes": "needs published pictures and twenty hours",
     "supcam experiment table": "slow; tests/workflows/experiment/test_table.py makes this very table",
     "supcam experiment plot": "slow; tests/cli/test_experimenting.py plots a smaller one",
