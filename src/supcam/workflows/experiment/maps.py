@@ -278,15 +278,15 @@ def _values(seen: Sequence[Seen], *, pictures: Embedded, plan: MapsPlan) -> dict
                     name: {key: _number(value) for key, value in asdict(figure).items()}
                     for name, figure in one.read.items()
                 },
-                "laboratory_of_single_chromosomes": one.laboratory,
+                "laboratory_of_single_chromosomes": _number(one.laboratory),
             }
             for one in seen
         ],
     }
 
 
-def _number(value: float) -> float | None:
-    return round(value, 5) if isfinite(value) else None
+def _number(value: float | None) -> float | None:
+    return round(value, 5) if value is not None and isfinite(value) else None
 
 
 def _figure(figure: Compared) -> str:
