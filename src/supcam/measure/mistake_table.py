@@ -61,7 +61,7 @@ def told(table: PredictionTable) -> Iterator[str]:
         return
     yield "## Most confident mistakes"
     yield ""
-    yield f"{int(wrong.sum())} types read wrongly; the surest {MOST_NAMED} of them, named by path and case."
+    yield f"{int(wrong.sum())} types read wrongly; the surest (at most {MOST_NAMED}), by path and case."
     yield ""
     yield "| picture | case | true | read | confidence |"
     yield "|---|---|---|---|---|"
