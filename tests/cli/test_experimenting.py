@@ -8,7 +8,9 @@ import pytest
 from tests.commands import run_without, supcam_
 from tests.tiny_experiment import change_plan, invent, write_plan
 
-from supcam.workflows.experiment import driver
+from supcam.core.types import ClusterType
+from supcam.measure.comparison import Compared
+from supcam.workflows.experiment import driver, maps
 from supcam.workflows.experiment.driver import Failed, Work
 from supcam.workflows.experiment.run import Bench
 from supcam.workflows.terminal import SOME_FAILED, UNUSABLE
@@ -25,6 +27,7 @@ def bench(tmp_path: Path) -> Bench:
         ("run", ["plan.toml", "--dry-run", "--processes", "budget_hours", "share step 1", "where it stood"]),
         ("table", ["<!-- table of NAME -->", "not run", "--into"]),
         ("plot", ["PNG", "--set"]),
+        ("embed", ["chance", "--part", "silhouettes", "before and after each step"]),
     ],
 )
 def test_help_teaches(command: str, taught: list[str]) -> None:
@@ -98,6 +101,30 @@ def test_plot_is_a_png(bench: Bench, tmp_path: Path) -> None:
     result = supcam_("experiment", "plot", bench.folder, "--output", path, "--set", "select")
     assert result.exit_code == 0, result.output
     assert path.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_embed_hands_on_names_weights_and_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[maps.MapsPlan] = []
+
+    def draw_maps(plan: maps.MapsPlan) -> tuple[maps.Seen, ...]:
+        asked.append(plan)
+        read = {"all": Compared(0.5, 0.4, 0.6)}
+        return (maps.Seen(plan.weights[0], (), {ClusterType.INSTANCE: 0.1}, read, laboratory=0.9),)
+
+    monkeypatch.setattr(maps, "draw_maps", draw_maps)
+    result = supcam_(
+        "experiment", "embed", "r.toml", "--output", tmp_path / "maps", "--weights", "before=chance",
+        "--weights", "after=runs/a=b.ckpt", "--weights", "model", "--part", "lab:select",
+        "--part", "lab:fold1",
+        "--by", "pca", "--neighbours", "7", "--most", "9", "--seed", "4", "--commit", "abc",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    (plan,) = asked
+    named = [(one.name, one.place) for one in plan.weights]
+    assert named == [("before", "chance"), ("after", "runs/a=b.ckpt"), ("model", "model")]
+    assert plan.parts == ("lab:select", "lab:fold1")
+    assert (plan.how, plan.neighbours, plan.most, plan.seed, plan.commit) == ("pca", 7, 9, 4, "abc")
+    assert "| before | +0.100 | 0.500 (0.400-0.600) | – | 0.900 | no |" in result.stdout
 
 
 def test_table_needs_no_torch_and_runs_name_the_extra(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from supcam.measure.table import PredictionTable
 from supcam.measure.table_csv import read_table
 
 FILES = {
-    "report.json", "report.md", "predictions.csv",
+    "report.json", "report.md", "predictions.csv", "mistakes.csv",
     "confusion.png", "reliability.png", "risk_coverage.png", "confidence.png",
 }  # fmt: skip
 
@@ -30,7 +30,10 @@ def test_a_report_becomes_a_folder(report: Report, table: PredictionTable, tmp_p
     assert {path.name for path in (tmp_path / "deep" / "report").iterdir()} == FILES
     values = json.loads((tmp_path / "deep" / "report" / "report.json").read_text(encoding="utf-8"))
     assert values == json.loads(json.dumps(report.to_json()))
-    assert "fold1, fold2" in (tmp_path / "deep" / "report" / "report.md").read_text(encoding="utf-8")
+    page = (tmp_path / "deep" / "report" / "report.md").read_text(encoding="utf-8")
+    assert "fold1, fold2" in page
+    assert page.startswith(report.to_markdown())
+    assert "\n\n## Most confident mistakes\n\n" in page
 
 
 def test_the_table_in_the_folder_gives_the_report_again(

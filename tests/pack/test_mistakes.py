@@ -6,9 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from supcam.core.config import ImageConfig
 from supcam.core.types import Box, Sample
+from supcam.measure.figures import Tile
 from supcam.measure.table import PredictionTable
 from supcam.pack import mistakes
 
@@ -44,17 +46,6 @@ def samples(tmp_path: Path) -> list[Sample]:
     return made
 
 
-def test_wrong_types_and_wrong_numbers_are_told_apart(table: PredictionTable) -> None:
-    assert list(np.flatnonzero(mistakes.wrong_types(table))) == [1, 3, 5]
-    assert list(np.flatnonzero(mistakes.wrong_counts(table))) == [2, 4]
-
-
-def test_the_surest_mistakes_come_first(table: PredictionTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert mistakes.surest(table, rows=mistakes.wrong_types(table)) == [3, 5, 1]
-    monkeypatch.setattr(mistakes, "MOST_TILES", 2)
-    assert mistakes.surest(table, rows=mistakes.wrong_types(table)) == [3, 5]
-
-
 def test_captions_say_what_is_true_and_what_was_read(table: PredictionTable) -> None:
     captions = [mistakes.caption(table, row=row) for row in range(N_ROWS)]
     assert captions[1] == "folder/1.png\noverlapping, 2\nread touching, 2 (0.80)"
@@ -80,6 +71,22 @@ def test_sheets_are_written_where_version_control_looks_away(
     assert not stale.exists()
     assert (output / "mistakes" / ".gitignore").read_text(encoding="utf-8") == "*\n"
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+
+
+def test_no_more_tiles_than_the_sheets_have_room_for(
+    table: PredictionTable, samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def sheets(tiles: list[Tile], *, title: str) -> list[Figure]:
+        assert title.startswith("t: ")
+        drawn.extend(tile.caption.splitlines()[0] for tile in tiles)
+        return []
+
+    monkeypatch.setattr(mistakes, "contact_sheets", sheets)
+    monkeypatch.setattr(mistakes, "MOST_TILES", 2)
+    mistakes.write_mistakes(table, samples=samples, output=tmp_path, title="t", image=ImageConfig())
+    assert drawn == ["folder/3.png", "folder/5.png", "folder/2.png", "folder/4.png"]
 
 
 def test_no_mistakes_no_sheets(table: PredictionTable, samples: list[Sample], tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
-"""Commands that compare: many recipes by one plan, their table and their picture."""
+"""Commands that compare: many recipes by one plan, their table and their picture; what networks see."""
 # ruff: noqa: PLC0415, D301
 # A command pays for its own imports and for no others; a backspace in a help text keeps its lines apart.
 
+import shlex
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,7 +13,8 @@ from supcam.cli import options
 from supcam.workflows.terminal import SOME_FAILED, plain_errors, say
 
 app = typer.Typer(
-    help="Many recipes compared on the same pictures: run a plan, make its table, draw its picture.",
+    help="Recipes and networks compared on the same pictures: run a plan, make its table, draw its picture; "
+    "draw maps of what networks see.",
     no_args_is_help=True,
 )
 
@@ -105,3 +108,70 @@ def plot(
         from supcam.workflows.experiment.table import plot as draw
 
         say(f"picture in {draw(folder, output=output, scored=scored)}")
+
+
+@app.command()
+def embed(
+    config: options.RecipeArgument,
+    *,
+    weights: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=CHECKPOINT|MODEL|chance",
+            help="A network and what it is called; of either step, a model folder, or drawn by chance; "
+            "repeatable, and the first is what the others are compared with.",
+        ),
+    ],
+    parts: Annotated[
+        list[str],
+        typer.Option("--part", help="Pictures that are shown, as source:role; repeatable."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="New folder; never overwritten.")],
+    by: Annotated[Literal["tsne", "pca"], typer.Option(help="How features become places on a map.")] = "tsne",
+    neighbours: Annotated[int, typer.Option(min=1, max=1000, help="Pictures that read another's type.")] = 5,
+    most: Annotated[
+        int,
+        typer.Option(min=1, help="Pictures of each type and source that are taken, drawn by the seed."),
+    ] = 300,
+    seed: options.SeedOption = 0,
+    commit: options.CommitOption = "",
+) -> None:
+    """Maps of what networks see in labelled pictures before and after each step; how far types lie apart.
+
+    Needs: pip install "supcam[train]".
+
+    \b
+    supcam experiment embed experiments/contrast.toml --output maps --part tseng24:select \\
+        --weights before=chance --weights step-1=runs/contrast/checkpoints/last.ckpt
+
+    The recipe says where the pictures lie, who plays what (the roles file beside it), and what network chance
+    draws. maps.png shows a map a network, types as colours, sources as shapes. maps.md and maps.json hold
+    what does not depend on the eye: silhouettes by type; the macro recall of types read by the nearest
+    pictures of other cases, with intervals by case; and how often the laboratory of a single chromosome is
+    read from its features. Parts that a network's last step learnt from are named, since there it looks
+    better than it is.
+    """
+    with plain_errors():
+        from supcam.workflows.experiment.maps import MapsPlan, Weights, draw_maps, told
+
+        plan = MapsPlan(
+            recipe=config,
+            weights=tuple(Weights(*_named(one)) for one in weights),
+            parts=tuple(parts),
+            output=output,
+            how=by,
+            neighbours=neighbours,
+            most=most,
+            seed=seed,
+            command=shlex.join(["supcam", *sys.argv[1:]]),
+            commit=commit,
+        )
+        for line in told(draw_maps(plan)):
+            typer.echo(line)
+        say(f"maps in {output}")
+
+
+def _named(weights: str) -> tuple[str, str]:
+    """What stands before the first = and behind it; without one, the name is that of the weights."""
+    name, found, place = weights.partition("=")
+    return (name, place) if found else (weights, weights)

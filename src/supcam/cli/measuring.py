@@ -48,8 +48,9 @@ def evaluate(
     supcam evaluate my-model slides/annotations --pictures slides/images --source slides
 
     Accuracy, per-class and mean scores, counts, calibration, intervals by case: report.json, report.md,
-    predictions.csv, figures, and a sheet of the mistakes. Metaphases with one box a chromosome are cut into
-    objects: singles, clusters of known count, and debris, which gets a table of its own (debris.csv).
+    predictions.csv, mistakes.csv (named, the surest first), figures, and sheets of the mistakes. Metaphases
+    with one box a chromosome are cut into objects: singles, clusters of known count, and debris, which gets a
+    table of its own (debris.csv).
     """
     with plain_errors():
         from supcam.data.layout import parse_label_map

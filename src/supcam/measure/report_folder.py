@@ -8,18 +8,20 @@ from pathlib import Path
 
 from supcam.core.types import SupcamError
 from supcam.measure import figures
+from supcam.measure.mistake_table import told, write_mistake_table
 from supcam.measure.report import Report
 from supcam.measure.table import PredictionTable
 from supcam.measure.table_csv import write_table
 
-REPORT, PAGE, TABLE = "report.json", "report.md", "predictions.csv"
+REPORT, PAGE, TABLE, MISTAKES = "report.json", "report.md", "predictions.csv", "mistakes.csv"
 
 
 def write_report(report: Report, *, table: PredictionTable, output: Path) -> tuple[Path, ...]:
-    """The files now in ``output``: report, page, table, and four figures of the rows of known type.
+    """The files now in ``output``: report, page, table, mistakes, and four figures.
 
-    An earlier report in the same folder is replaced. Raises ``SupcamError`` when it cannot be written, or
-    when the folder holds something other than a report.
+    Figures are of the rows of known type; the page ends with the surest mistakes, and ``mistakes.csv`` has
+    them all. An earlier report in the same folder is replaced. Raises ``SupcamError`` when it cannot be
+    written, or when the folder holds something other than a report.
     """
     check_report_folder(output)
     try:
@@ -53,10 +55,12 @@ def check_report_folder(output: Path) -> None:
 
 def _write(report: Report, *, table: PredictionTable, output: Path) -> Iterator[Path]:
     values = json.dumps(report.to_json(), indent=2, ensure_ascii=True, allow_nan=False)
-    for name, text in ((REPORT, values + "\n"), (PAGE, report.to_markdown())):
+    page = "\n".join([report.to_markdown(), *told(table), ""])
+    for name, text in ((REPORT, values + "\n"), (PAGE, page)):
         (output / name).write_text(text, encoding="utf-8", errors="surrogateescape")
         yield output / name
     yield write_table(table, path=output / TABLE)
+    yield write_mistake_table(table, path=output / MISTAKES)
     known = report.provenance.accept_threshold
     yield from figures.save_figures(
         table,

@@ -64,12 +64,12 @@ def evaluate(
     """The evaluation of ``bundle`` on the pictures of ``manifest`` whose type or number is known.
 
     Metaphases with one box a chromosome are cut into their objects (``pack/metaphases.py``). ``output``
-    gets ``report.json``, ``report.md``, ``predictions.csv``, ``looks.csv``, four figures, for metaphases
-    ``debris.csv`` and ``chromosome_or_not.csv``, and in ``mistakes``, a folder that version control
-    ignores, sheets of what was read wrongly. Pictures that cannot be read are listed in the report and left
-    out of its figures; the report adds the accuracy with them counted as wrong. Raises ``BundleError`` and
-    ``ManifestError`` for a bundle or manifest that cannot be used, and ``SupcamError`` when ``output``
-    cannot be written.
+    gets ``report.json``, ``report.md``, ``predictions.csv``, ``mistakes.csv``, ``looks.csv``, four figures,
+    for metaphases ``debris.csv`` and ``chromosome_or_not.csv``, and in ``mistakes``, a folder that version
+    control ignores, sheets of what was read wrongly. Pictures that cannot be read are listed in the report
+    and left out of its figures; the report adds the accuracy with them counted as wrong. Raises
+    ``BundleError`` and ``ManifestError`` for a bundle or manifest that cannot be used, and ``SupcamError``
+    when ``output`` cannot be written.
     """
     check_report_folder(output)
     model = bundle if isinstance(bundle, Model) else load_model(bundle)

@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
 
 from supcam.core.config import ImageConfig
 from supcam.core.image import read_grey
-from supcam.core.types import ClusterType, Sample
+from supcam.core.types import Sample
 from supcam.measure.figures import Tile, contact_sheets, save_figure
-from supcam.measure.table import UNKNOWN, PredictionTable
+from supcam.measure.mistake_table import read_words, surest, true_words, wrong_counts, wrong_types
+from supcam.measure.table import PredictionTable
 
 FOLDER = "mistakes"
 MOST_TILES = 240
 _CAPTION_LETTERS = 34
-
-Flags = Bool[np.ndarray, " batch"]
 
 
 def write_mistakes(
@@ -37,47 +35,20 @@ def write_mistakes(
         old.unlink()
     paths: list[Path] = []
     for kind, wrong in (("types", wrong_types(table)), ("numbers", wrong_counts(table))):
-        tiles = [_tile(table, row=row, sample=samples[row], image=image) for row in surest(table, rows=wrong)]
+        shown = surest(table, rows=wrong)[:MOST_TILES]
+        tiles = [_tile(table, row=row, sample=samples[row], image=image) for row in shown]
         heading = f"{title}: {int(wrong.sum())} of {len(table)} {kind} read wrongly, surest first"
         for number, sheet in enumerate(contact_sheets(tiles, title=heading), start=1):
             paths.append(save_figure(sheet, path=folder / f"{kind}_{number:02d}.png"))
     return tuple(paths)
 
 
-def surest(table: PredictionTable, *, rows: Flags) -> list[int]:
-    """The chosen rows from the most confident on, at most ``MOST_TILES`` of them."""
-    chosen = np.flatnonzero(rows)
-    return [int(row) for row in chosen[np.argsort(-table.confidence[chosen], kind="stable")][:MOST_TILES]]
-
-
-def wrong_types(table: PredictionTable) -> Flags:
-    """Rows of known type that were read as another, or rejected."""
-    wrong: Flags = (table.true_types != UNKNOWN) & ~table.correct
-    return wrong
-
-
-def wrong_counts(table: PredictionTable) -> Flags:
-    """Rows of known number that was read as another, where the type is not wrong as well."""
-    wrong: Flags = (
-        (table.true_counts != UNKNOWN) & (table.predicted_counts != table.true_counts) & ~wrong_types(table)
-    )
-    return wrong
-
-
 def caption(table: PredictionTable, *, row: int) -> str:
     """Three lines: the end of the path, what is true, and what was read with which confidence."""
     path = str(table.paths[row])
     path = path if len(path) <= _CAPTION_LETTERS else "..." + path[3 - _CAPTION_LETTERS :]
-    true = _words(int(table.true_types[row]), count=int(table.true_counts[row]))
-    read = _words(int(table.predicted_types[row]), count=int(table.predicted_counts[row]))
-    if table.rejected[row]:
-        read = "no chromosome"
+    true, read = true_words(table, row=row), read_words(table, row=row)
     return f"{path}\n{true}\nread {read} ({table.confidence[row]:.2f})"
-
-
-def _words(kind: int, *, count: int) -> str:
-    number = "" if count == UNKNOWN else f", {count}"
-    return ("type unknown" if kind == UNKNOWN else ClusterType(kind).label) + number
 
 
 def _tile(table: PredictionTable, *, row: int, sample: Sample, image: ImageConfig) -> Tile:
