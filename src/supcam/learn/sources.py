@@ -116,7 +116,7 @@ class PartsReader:
 def _with_own(roles: Roles, *, manifest: Manifest, data: DataConfig) -> Roles:
     """``roles``, and those of the sources that have one for all their cases."""
     own = {source.source: source.role for source in data.sources.values() if source.role is not None}
-    items = (*manifest.samples, *manifest.pictures)
+    items: tuple[Cased, ...] = (*manifest.samples, *manifest.pictures)
     cases = {(item.source, item.case) for item in items if item.source in own}
     return Roles((*roles.rows, *(CaseRole(source, case, own[source]) for source, case in sorted(cases))))
 
