@@ -2,7 +2,7 @@
 
     SUPCAM_DATA=... python benchmarks/adaptation.py --weights runs/base/checkpoints/last.ckpt
 
-The network of ``experiments/earlier/base.toml`` learnt from the second laboratory alone. It is adapted to
+The network of ``experiments/default/base.toml`` learnt from the second laboratory alone. It is adapted to
 the crops of the first without their labels, once to those of folds 1 to 3 and once to those of folds 4 and
 5, and each time scored on the labels of the other folds: every crop is read by a network not adapted to its
 case.

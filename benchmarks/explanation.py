@@ -63,7 +63,7 @@ def contact_zone(made: Composed, *, width_px: float) -> np.ndarray:
 
 def compositions(n: int, *, experiments: Path) -> list[Case]:
     """``n`` clusters, a third of each type, two to four chromosomes."""
-    recipe = read_recipe(experiments / "earlier" / "typed_model.toml")
+    recipe = read_recipe(experiments / "default" / "typed_model.toml")
     stages = read_stages(recipe)
     harvest = PartsReader(folder=experiments).harvest(recipe, parts=["tseng24:select"])
     pieces = [piece for one in harvest.singles if (piece := prepare(one, config=recipe.foreground))]

@@ -213,7 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config", type=Path, default=Path("experiments/earlier/first_base.toml"))
+    parser.add_argument("--config", type=Path, default=Path("experiments/default/first_base.toml"))
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument(
         "--sheets", type=Path, help="folder for contact sheets to look at (never commit them)"

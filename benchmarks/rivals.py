@@ -46,7 +46,7 @@ from supcam.pack.scoring import reading_table
 FOLDS = ("fold1", "fold2", "fold3", "fold4", "fold5")
 SCORED = {fold: ("cci", fold) for fold in FOLDS} | {"select": ("tseng24", "select")}
 """What each split is scored on: source and role."""
-RECIPES = {fold: f"earlier/supcam_{fold}.toml" for fold in FOLDS} | {"select": "earlier/supcam_model.toml"}
+RECIPES = {fold: f"default/supcam_{fold}.toml" for fold in FOLDS} | {"select": "default/supcam_model.toml"}
 KINDS: tuple[ClassifierKind, ...] = tuple(kind for kind in get_args(ClassifierKind) if kind != "majority")
 FINE_TUNED = "ImageNet weights, fine-tuned"
 """As many pictures as ``transfer.toml`` says."""

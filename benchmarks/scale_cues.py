@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config", type=Path, default=Path("experiments/earlier/first_common.toml"))
+    parser.add_argument("--config", type=Path, default=Path("experiments/default/first_common.toml"))
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     recipe = read_recipe(options.config)

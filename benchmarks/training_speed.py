@@ -190,7 +190,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/training_speed.json"))
-    parser.add_argument("--recipe", type=Path, default=EXPERIMENTS / "earlier" / "contrast.toml")
+    parser.add_argument("--recipe", type=Path, default=EXPERIMENTS / "default" / "contrast.toml")
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--note", default="", help="what a reader should know of this run")

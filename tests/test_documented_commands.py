@@ -41,7 +41,7 @@ NOT_RUN = {
     "supcam experiment plot": "slow; tests/cli/test_experimenting.py plots a smaller one",
     "supcam train my_recipe.toml": "a recipe that the reader writes; the smoke recipe beside it is run",
     "supcam export runs/mine/": "what that recipe would have made; runs/smoke is exported",
-    "supcam export runs/twin_plain": "a network that took hours; runs/smoke is exported",
+    "supcam export runs/second_plain": "a network that took hours; runs/smoke is exported",
     "supcam evaluate plain_fold1": "needs it, and the published pictures",
     "supcam evaluate src/supcam": "needs the published pictures; tests/cli/test_measuring.py runs it",
     "supcam convert export": "what a person corrected; tests/workflows/test_convert.py has such files",

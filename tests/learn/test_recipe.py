@@ -57,11 +57,12 @@ class TestExtends:
 
 def test_committed_recipes_leave_their_fold_out() -> None:
     names = (
-        "default/fold",
-        "default/drawn_fold",
-        "earlier/first_fold",
-        "earlier/first_even_fold",
-        "earlier/typed_fold",
+        "second/fold",
+        "second/drawn_fold",
+        "second/plain_fold",
+        "default/first_fold",
+        "default/first_even_fold",
+        "default/typed_fold",
     )
     for fold, name in itertools.product(range(1, 6), names):
         data = read_recipe(EXPERIMENTS / f"{name}{fold}.toml").data
