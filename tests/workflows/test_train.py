@@ -136,8 +136,8 @@ size_px = 48
 width_px = 7
 """
     path = tmp_path / "ours.toml"
-    tables = {**TABLES, "train": tiny_recipe(epochs=1).train.model_dump(exclude_none=True)}
-    path.write_text(toml(tables) + data)
+    steps = tiny_recipe(epochs=1).train.model_dump(exclude_none=True)
+    path.write_text(toml({**TABLES, "train": steps}) + data)
     result = train(path, output=tmp_path / "run")
     n_select = len(list((tmp_path / "found" / "crops").glob("*/case2*.png")))
     assert n_select > 5
