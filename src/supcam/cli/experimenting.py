@@ -141,7 +141,7 @@ def embed(
     Needs: pip install "supcam[train]".
 
     \b
-    supcam experiment embed experiments/contrast.toml --output maps --part tseng24:select \\
+    supcam experiment embed experiments/default/contrast.toml --output maps --part tseng24:select \\
         --weights before=chance --weights step-1=runs/contrast/checkpoints/last.ckpt
 
     The recipe says where the pictures lie, who plays what (the roles file beside it), and what network chance

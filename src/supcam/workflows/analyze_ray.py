@@ -145,7 +145,7 @@ def _refuse_pictures(work: AnalyzePlan) -> None:
 
 
 def _wanted(inputs: FarInputs, *, names: Names, settings: str) -> tuple[Wanted, ...]:
-    """The pictures in their order, each with a fingerprint of all that is written of it hangs on."""
+    """The pictures in their order, each with a fingerprint of all that its outputs hang on."""
     return tuple(
         Wanted(
             as_text(names.shown[name]),

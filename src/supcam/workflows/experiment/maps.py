@@ -31,6 +31,7 @@ from supcam.measure.separation import (
 )
 from supcam.measure.table import PredictionTable
 from supcam.pack.restore import restore
+from supcam.workflows.experiment.table import difference_cell, figure_cell, line_of
 from supcam.workflows.new_folder import NewFolder
 
 CHANCE = "chance"
@@ -123,17 +124,17 @@ def told(seen: Sequence[Seen]) -> Iterator[str]:
         "network", "silhouette of the types", "types by neighbours", f"against {seen[0].weights.name}",
         *(f"on {name} alone" for name in sources), "laboratory", "learnt from what is shown",
     ]  # fmt: skip
-    yield _line(heads)
+    yield line_of(heads)
     yield "|" + "---|" * len(heads)
     for one in seen:
         everywhere = one.read[_EVERYWHERE]
-        yield _line(
+        yield line_of(
             [
                 one.weights.name,
                 f"{one.silhouette:+.3f}",
-                _figure(everywhere),
-                "–" if one is seen[0] else _difference(everywhere),
-                *(_figure(one.read[name]) for name in sources),
+                figure_cell(everywhere),
+                "–" if one is seen[0] else difference_cell(everywhere),
+                *(figure_cell(one.read[name]) for name in sources),
                 "–" if one.laboratory is None else f"{one.laboratory:.3f}",
                 ", ".join(one.learnt_from) or "no",
             ]
@@ -287,17 +288,3 @@ def _values(seen: Sequence[Seen], *, pictures: Embedded, plan: MapsPlan) -> dict
 
 def _number(value: float | None) -> float | None:
     return round(value, 5) if value is not None and isfinite(value) else None
-
-
-def _figure(figure: Compared) -> str:
-    ends = f" ({figure.low:.3f}-{figure.high:.3f})" if isfinite(figure.low) else ""
-    return f"{figure.value:.3f}{ends}"
-
-
-def _difference(figure: Compared) -> str:
-    text = f"{figure.difference:+.3f} ({figure.difference_low:+.3f} to {figure.difference_high:+.3f})"
-    return f"**{text}**" if figure.differs else text
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

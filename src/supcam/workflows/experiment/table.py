@@ -200,10 +200,10 @@ def _table_lines(name: str, *, rows: Sequence[RowResults], plan: Plan) -> Iterat
         f"{FIGURES[COMPARED_BY]} against reference",
         "min",
     ]
-    yield _line(heads)
+    yield line_of(heads)
     yield "|" + "---|" * len(heads)
     for row in rows:
-        yield _line(_cells(row, name=name, shown=shown, plan=plan))
+        yield line_of(_cells(row, name=name, shown=shown, plan=plan))
 
 
 def _cells(row: RowResults, *, name: str, shown: Sequence[str], plan: Plan) -> Iterator[str]:
@@ -215,7 +215,8 @@ def _cells(row: RowResults, *, name: str, shown: Sequence[str], plan: Plan) -> I
         yield ""
     else:
         yield from (
-            _figure(figures[key]) + (_spread(row, name=name) if key == "accuracy" else "") for key in shown
+            figure_cell(figures[key]) + (_spread(row, name=name) if key == "accuracy" else "")
+            for key in shown
         )
         yield _comparison(row.row, figure=figures[COMPARED_BY], plan=plan)
     yield "" if row.minutes is None else f"{row.minutes:.1f}"
@@ -225,7 +226,8 @@ def _is_defined(row: RowResults, *, name: str, key: str) -> bool:
     return name in row.figures and isfinite(row.figures[name][key].value)
 
 
-def _figure(figure: Compared) -> str:
+def figure_cell(figure: Compared) -> str:
+    """The value with its interval, as a cell of a table."""
     if not isfinite(figure.value):
         return "–"
     ends = f"{figure.low:.3f}-{figure.high:.3f}" if isfinite(figure.low) else "–"
@@ -247,14 +249,15 @@ def _comparison(row: Row, *, figure: Compared, plan: Plan) -> str:
     reference = plan.reference_of(row)
     if row.key == reference.key:
         return "reference"
-    return _difference(figure) + (f" to {_named(reference)}" if reference.key != plan.reference else "")
+    return difference_cell(figure) + (f" to {_named(reference)}" if reference.key != plan.reference else "")
 
 
 def _named(row: Row) -> str:
     return row.name.replace("|", "\\|")
 
 
-def _difference(figure: Compared) -> str:
+def difference_cell(figure: Compared) -> str:
+    """The difference against the reference with its interval, bold where that leaves 0 out."""
     if not isfinite(figure.difference):
         return "–"
     low, high = figure.difference_low, figure.difference_high
@@ -263,7 +266,8 @@ def _difference(figure: Compared) -> str:
     return f"**{text}**" if figure.differs else text
 
 
-def _line(cells: Iterator[str] | Sequence[str]) -> str:
+def line_of(cells: Iterator[str] | Sequence[str]) -> str:
+    """A row of a table in Markdown."""
     return f"| {' | '.join(cells)} |"
 
 
