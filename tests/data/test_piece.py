@@ -10,7 +10,7 @@ from tests.drawn_pieces import bar_piece, bar_region, distances, drawn_pieces, d
 
 from supcam.core.config import ForegroundConfig
 from supcam.core.types import ClusterType
-from supcam.data.piece import Pose, cast, prepare, recast, signed_depth
+from supcam.data.piece import Pose, cast, geodesic_steps, prepare, recast, signed_depth
 
 LEVELS = ForegroundConfig()
 POSES = st.builds(Pose, st.floats(0.3, 1.8), st.floats(0, 2 * np.pi), st.booleans())
@@ -45,6 +45,25 @@ def test_ends_of_a_bent_body_lie_at_its_tips_and_not_at_its_bend() -> None:
     assert ends[-14:].any()
     left, right = ends[:, : ends.shape[1] // 2].sum(), ends[:, ends.shape[1] // 2 :].sum()
     assert 0.6 < left / right < 1.6
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20), st.integers(1, 20))
+@settings(max_examples=60, deadline=None)
+def test_geodesic_steps_are_those_of_a_plain_loop(seed: int, height: int, width: int) -> None:
+    """Whatever was reached spreads to all eight neighbours in one step and to four in the next."""
+    rng = np.random.default_rng(seed)
+    core = rng.random((height, width)) < rng.uniform(0.3, 1)
+    row, column = (int(rng.integers(height)), int(rng.integers(width)))
+    core[row, column] = True
+    expected = {(row, column): 0}
+    for step in range(1, 4 * (height + width)):
+        for y, x in [*expected]:
+            near = [(y + a, x + b) for a in (-1, 0, 1) for b in (-1, 0, 1) if step % 2 or not (a and b)]
+            inside = [(a, b) for a, b in near if 0 <= a < height and 0 <= b < width and core[a, b]]
+            for each in inside:
+                expected.setdefault(each, step)
+    steps = geodesic_steps(core, (row, column))
+    assert {(y, x): steps[y, x] for y, x in np.argwhere(steps >= 0)} == expected
 
 
 def test_light_bands_belong_to_the_body() -> None:

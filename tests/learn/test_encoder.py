@@ -77,6 +77,13 @@ def test_channels_are_the_widths_of_the_stages() -> None:
     assert widths["layer2.0.conv1.weight"] == 12
 
 
+def test_stem_width_is_half_of_what_the_first_stage_gets_and_changes_nothing_behind_it() -> None:
+    narrow = Network(NetworkConfig(backbone="resnet10t", channels=(8, 12, 16, 20), stem_width=4))
+    own = Network(NetworkConfig(backbone="resnet10t", channels=(8, 12, 16, 20)))
+    assert [len(n.state_dict()["backbone.bn1.weight"]) for n in (narrow, own)] == [8, 64]
+    assert narrow.dim == own.dim == 20
+
+
 def test_first_layer_takes_one_channel_and_kernels_lie_channels_last() -> None:
     network = Network(TINY)
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
@@ -115,8 +122,10 @@ def test_pictures_of_other_sizes_are_welcome() -> None:
         NetworkConfig(backbone="test_efficientnet", channels=(8, 8, 8, 8)),
         NetworkConfig(backbone="resnet10t", channels=(8, 8)),
         NetworkConfig(backbone="test_vit"),
+        NetworkConfig(backbone="resnet18", stem_width=8),
+        NetworkConfig(backbone="mobilenetv4_conv_small_035", stem_width=8),
     ],
-    ids=lambda config: f"{config.backbone}-{config.channels}",
+    ids=lambda config: f"{config.backbone}-{config.channels}-{config.stem_width}",
 )
 def test_backbone_that_cannot_serve_is_refused(config: NetworkConfig) -> None:
     with pytest.raises(ConfigError, match=config.backbone):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from supcam.learn.recipe import Recipe
 from supcam.learn.sources import (
     PartsReader,
     build_sources,
+    pieces_of,
     read_sources,
     source_of,
     sources_of,
@@ -215,6 +217,20 @@ def test_parts_are_harvested_once_for_all_recipes_that_read_them_alike(disk: Pat
     looser = recipe.foreground.model_copy(update={"segmentation_level": 0.3})
     read_anew = recipe.model_copy(update={"foreground": looser})
     assert reader.harvest(read_anew, parts=["lab:train"]).singles[0] is not first.singles[0]
+
+
+def test_pieces_are_made_once_for_recipes_that_compose_alike(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Mock(wraps=pieces_of)
+    monkeypatch.setattr("supcam.learn.sources.pieces_of", made)
+    reader, recipe = PartsReader(folder=disk), recipe_on(disk)
+    for seed in (1, 2):
+        reader.sources(recipe.seeded(seed))
+    assert made.call_count == 1
+    for share in (0.0, 0.5):
+        reader.sources(recipe.model_copy(update={"composition": {"bent_share": share}}))
+    assert made.call_count == 3
 
 
 def test_examples_are_what_the_network_sees_of_the_regions_in_their_order(disk: Path) -> None:

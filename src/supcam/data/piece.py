@@ -143,9 +143,9 @@ def _axis(core: Mask) -> float:
 
 def _from_tips(core: Mask) -> tuple[Stain, Stain]:
     """Distance along the body (geodesic, in pixels) from each of the two tips of ``core``; -1 outside."""
-    start = _steps_from(core, _first_pixel(core))
-    one = _steps_from(core, _farthest(start))
-    return one, _steps_from(core, _farthest(one))
+    start = geodesic_steps(core, _first_pixel(core))
+    one = geodesic_steps(core, _farthest(start))
+    return one, geodesic_steps(core, _farthest(one))
 
 
 def _first_pixel(core: Mask) -> tuple[int, int]:
@@ -158,23 +158,43 @@ def _farthest(steps: np.ndarray) -> tuple[int, int]:
     return int(row), int(column)
 
 
-def _steps_from(core: Mask, seed: tuple[int, int]) -> Float32[np.ndarray, "height width"]:
+def geodesic_steps(core: Mask, seed: tuple[int, int]) -> Float32[np.ndarray, "height width"]:
     """Geodesic distance in pixels inside ``core`` from ``seed``; -1 where it cannot be reached.
 
-    Grown alternately by a cross and a square, so that a step is about one pixel long in every direction.
+    Grown alternately by a square and a cross, so that a step is about one pixel long in every direction. The
+    whole picture is one whole number, a bit a pixel, so that a step takes a few shifts of it. How often each
+    pixel was within reach is counted in binary, one such number for every digit.
     """
-    steps = np.full(core.shape, -1, np.float32)
-    front = np.zeros(core.shape, np.uint8)
-    front[seed] = 1
-    body = core.astype(np.uint8)
-    kernels = (np.ones((3, 3), np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
-    for step in range(4 * sum(core.shape)):
-        steps[(front > 0) & (steps < 0)] = step
-        wider = np.bitwise_and(cv2.dilate(front, kernels[step % 2]), body, dtype=np.uint8)
-        if np.array_equal(wider, front):
-            break
-        front = wider
-    return steps
+    height, width = core.shape
+    stride = -(-(width + 1) // 8) * 8
+    padded = np.zeros((height + 2, stride), np.uint8)
+    padded[1:-1, :width] = core
+    body = int.from_bytes(np.packbits(padded, bitorder="little").tobytes(), "little")
+    reached = 1 << ((seed[0] + 1) * stride + seed[1])
+    one_before, two_before, n_steps = 0, 0, 0
+    digits: list[int] = []
+    while reached != two_before:
+        _count_in(digits, reached)
+        one_before, two_before = reached, one_before
+        column = reached | reached << stride | reached >> stride
+        row = column if n_steps % 2 == 0 else reached
+        reached = (column | row << 1 | row >> 1) & body
+        n_steps += 1
+    times = np.zeros(padded.shape, np.int32)
+    for place, digit in enumerate(digits):
+        bits = np.frombuffer(digit.to_bytes(padded.size // 8, "little"), np.uint8)
+        times += np.unpackbits(bits, bitorder="little").reshape(padded.shape).astype(np.int32) << place
+    within = times[1:-1, :width]
+    return np.where(within > 0, n_steps - within, -1).astype(np.float32)
+
+
+def _count_in(digits: list[int], bits: int) -> None:
+    """Adds 1 to the binary counter of every set bit; ``digits[k]`` holds the k-th digit of all counters."""
+    for place, digit in enumerate(digits):
+        digits[place], bits = digit ^ bits, digit & bits
+        if not bits:
+            return
+    digits.append(bits)
 
 
 def cast(piece: Piece, *, pose: Pose, shift: tuple[float, float] = (0.0, 0.0)) -> Cast:

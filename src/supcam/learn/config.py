@@ -15,6 +15,12 @@ class NetworkConfig(StageConfig):
     channels: tuple[int, ...] | None = Field(
         None, description="Stage widths, for timm ResNets; None or empty: timm's own."
     )
+    stem_width: int | None = Field(
+        None,
+        ge=1,
+        description="Half of the channels that timm's ResNets with a deep stem (resnet10t, resnet18d) begin "
+        "with; None: timm's own, 32. Layers at half the picture's side cost most.",
+    )
     max_count: int = Field(
         12, ge=3, le=60, description="Largest number of chromosomes told apart; last = or more."
     )

@@ -146,6 +146,8 @@ def _backbone(config: NetworkConfig) -> nn.Module:
 def _timm_model(config: NetworkConfig) -> nn.Module:
     """The timm model without its classifier and pooling."""
     widths: dict[str, Any] = {"channels": config.channels} if config.channels else {}
+    if config.stem_width is not None:
+        widths["stem_width"] = config.stem_width
     try:
         model = timm.create_model(
             config.backbone, pretrained=False, in_chans=1, num_classes=0, global_pool="", **widths
@@ -153,9 +155,16 @@ def _timm_model(config: NetworkConfig) -> nn.Module:
     except (RuntimeError, TypeError) as error:
         raise ConfigError(
             f"backbone {config.backbone!r} with channels {config.channels}: {error}",
-            expected="a timm model; channels only for its ResNets",
+            expected="a timm model; channels and stem_width only for its ResNets",
             remedy="correct the [network] table",
         ) from error
+    first: Any = model.feature_info
+    if config.stem_width is not None and first[0]["num_chs"] != 2 * config.stem_width:
+        raise ConfigError(
+            f"stem_width {config.stem_width}, of which {config.backbone!r} takes no notice",
+            expected="a ResNet that begins with several layers, such as resnet10t or resnet18d",
+            remedy="take another backbone, or stem_width out of the [network] table",
+        )
     return model
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from operator import is_
 from pathlib import Path
 
 from supcam.core.config import DataConfig, SourceConfig
@@ -16,7 +18,7 @@ from supcam.data.composition import Composer
 from supcam.data.harvest import EMPTY, Harvest, harvest_crops, harvest_metaphases
 from supcam.data.leak import refuse_leaks
 from supcam.data.manifest import Manifest, ManifestOptions, read_manifest
-from supcam.data.piece import prepare
+from supcam.data.piece import Piece, prepare
 from supcam.data.split import Cased, CaseRole, Roles, read_roles
 from supcam.learn.batches import Example, ExampleSource, TrainingSources
 from supcam.learn.label_thrift import with_few_labels
@@ -27,6 +29,7 @@ from supcam.learn.stages import Stages, read_stages
 from supcam.learn.weak_types import with_weak_types
 
 Tick = Callable[[], None]
+PiecesOf = Callable[[Sequence[Region], Stages], Sequence[Piece]]
 
 
 def build_sources(recipe: Recipe, *, folder: Path = Path(), tick: Tick | None = None) -> TrainingSources:
@@ -49,6 +52,7 @@ class PartsReader:
         self._tick = tick
         self._read: dict[str, tuple[Manifest, Roles]] = {}
         self._harvested: dict[str, Harvest] = {}
+        self._prepared: _Prepared | None = None
 
     def sources(self, recipe: Recipe) -> TrainingSources:
         """What either step of ``recipe`` learns from, and what both are watched on."""
@@ -67,7 +71,9 @@ class PartsReader:
             data_hash = f"{data_hash} {sha256_of(checkpoint)}"
         if recipe.train.teacher is not None:
             data_hash = f"{data_hash} taught by {sha256_of(Path(recipe.train.teacher))}"
-        return sources_of(learnt, validation=validation, data_hash=data_hash, stages=stages)
+        return sources_of(
+            learnt, validation=validation, data_hash=data_hash, stages=stages, pieces=self._pieces
+        )
 
     def regions(self, recipe: Recipe, *, parts: Sequence[str]) -> tuple[Region, ...]:
         """The single chromosomes and clusters of ``parts``, always in the same order."""
@@ -83,6 +89,13 @@ class PartsReader:
         """Everything cut from the pictures whose case plays one of ``parts``."""
         stages = read_stages(recipe)
         return sum((self._part(part, stages=stages) for part in parts), EMPTY)
+
+    def _pieces(self, singles: Sequence[Region], stages: Stages) -> Sequence[Piece]:
+        """Those of ``pieces_of``, kept for the next recipe that composes the same singles alike."""
+        config = f"{stages.recipe.foreground.model_dump_json()}\n{stages.composition.model_dump_json()}"
+        if self._prepared is None or not self._prepared.is_of(singles, config=config):
+            self._prepared = _Prepared((*singles,), config, (*pieces_of(singles, stages),))
+        return self._prepared.pieces
 
     def _part(self, part: str, *, stages: Stages) -> Harvest:
         recipe = stages.recipe
@@ -111,6 +124,20 @@ class PartsReader:
         data = stages.data
         used = (*data.train, *(part for parts in data.validation.values() for part in parts))
         return _data_hash(manifest, roles=roles, parts=used)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """Pieces, the singles that they were made of, and the settings by which."""
+
+    singles: tuple[Region, ...]
+    config: str
+    pieces: tuple[Piece, ...]
+
+    def is_of(self, singles: Sequence[Region], *, config: str) -> bool:
+        """Whether these very singles would give the same pieces."""
+        same = len(singles) == len(self.singles) and all(map(is_, singles, self.singles))
+        return same and config == self.config
 
 
 def _with_own(roles: Roles, *, manifest: Manifest, data: DataConfig) -> Roles:
@@ -176,36 +203,48 @@ def _harvest_part(
 
 
 def sources_of(
-    harvest: Harvest, *, validation: Mapping[str, Sequence[Example]], data_hash: str, stages: Stages
+    harvest: Harvest,
+    *,
+    validation: Mapping[str, Sequence[Example]],
+    data_hash: str,
+    stages: Stages,
+    pieces: PiecesOf | None = None,
 ) -> TrainingSources:
-    """What either step of the recipe learns from, and what both are watched on.
+    """What either step of the recipe learns from, and what both are watched on; ``pieces`` is ``pieces_of``.
 
     Raises ``CompositionError`` when there is no single to compose from, ``ConfigError`` when a step that does
     not compose has nothing to tell apart; contrast by type needs several types.
     """
     train, pretrain = stages.recipe.train, stages.recipe.pretrain
-    learnt_from = _source(harvest, stages=stages, compose=train.compose)
+    source = partial(_source, harvest, stages=stages, pieces=pieces or pieces_of)
+    learnt_from = source(compose=train.compose)
     before = None
     if pretrain is not None:
         alike = pretrain.compose == train.compose
-        before = learnt_from if alike else _source(harvest, stages=stages, compose=pretrain.compose)
+        before = learnt_from if alike else source(compose=pretrain.compose)
         if isinstance(before, RealSource) and pretrain.method != "moco":
             require_several(before.kinds - {None})
     return TrainingSources(learnt_from, validation=validation, data_hash=data_hash, pretrain=before)
 
 
-def _source(harvest: Harvest, *, stages: Stages, compose: bool) -> ExampleSource:
-    return source_of(harvest, stages=stages) if compose else uncomposed_source(harvest, stages=stages)
+def _source(harvest: Harvest, *, stages: Stages, compose: bool, pieces: PiecesOf) -> ExampleSource:
+    if compose:
+        return source_of(harvest, stages=stages, pieces=pieces)
+    return uncomposed_source(harvest, stages=stages)
 
 
-def source_of(harvest: Harvest, *, stages: Stages) -> MixedSource:
+def pieces_of(singles: Sequence[Region], stages: Stages) -> list[Piece]:
+    """What is composed of ``singles``: each of them, and the bent copies, as far as they can be composed."""
+    bodies = [*singles, *bent_copies(singles, config=stages.composition).values()]
+    prepared = (prepare(region, config=stages.recipe.foreground) for region in bodies)
+    return [piece for piece in prepared if piece is not None]
+
+
+def source_of(harvest: Harvest, *, stages: Stages, pieces: PiecesOf = pieces_of) -> MixedSource:
     """A training source from what was harvested. Raises ``CompositionError`` when there is no single."""
-    singles = [*harvest.singles, *bent_copies(harvest.singles, config=stages.composition).values()]
-    prepared = (prepare(region, config=stages.recipe.foreground) for region in singles)
-    pieces = [piece for piece in prepared if piece is not None]
     shares = stages.composition.source_shares
     return MixedSource(
-        composer=Composer(pieces, config=stages.composition, crop=stages.crop),
+        composer=Composer(pieces(harvest.singles, stages), config=stages.composition, crop=stages.crop),
         singles=pool_of(harvest.singles, shares=shares),
         clusters=pool_of(_used_clusters(harvest, stages.data), shares=shares),
         debris=pool_of(harvest.debris, shares=shares),
