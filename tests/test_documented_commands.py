@@ -52,6 +52,7 @@ NOT_RUN = {
     "supcam quantize": "needs a hundred crops; tests/pack/test_in_integers.py runs it",
     "supcam evaluate my-model ours/labels.csv": "tests/cli/test_measuring.py runs it",
     "supcam pool": "needs figures of several folds; tests/workflows/test_pool.py runs it",
+    "supcam fit-context": "needs a dozen annotated metaphases; tests/workflows/test_fit_context.py runs it",
     "supcam recalibrate my-model": "needs what supcam pool wrote; tests/pack/test_recalibrate.py runs it",
 }
 """Commands that begin so are not run but parsed, by the very options of the program."""

@@ -130,7 +130,7 @@ def test_debris_has_no_box(annotated: list[Annotated]) -> None:
 def test_box_owner_is_the_object_that_fills_it(annotated: list[Annotated]) -> None:
     one = annotated[0]
     found = find_foreground(one.drawn.stain, config=LEVELS)
-    owners = box_owners(found, one.picture.boxes)
+    owners = box_owners(found.labels, one.picture.boxes)
     assert len(owners) == len(one.picture.boxes)
     for box, owner in zip(one.picture.boxes, owners, strict=True):
         inside = Counter(found.labels[box.slices].ravel().tolist())
@@ -139,7 +139,7 @@ def test_box_owner_is_the_object_that_fills_it(annotated: list[Annotated]) -> No
             assert owner in {label for label, count in inside.items() if count >= 0.5 * max(inside.values())}
     empty = np.argwhere(one.drawn.stain < 0.001)[0]
     corner = Box(int(empty[0]), int(empty[1]), int(empty[0]) + 2, int(empty[1]) + 2)
-    assert box_owners(found, [corner]) == (0,)
+    assert box_owners(found.labels, [corner]) == (0,)
 
 
 def test_object_that_fits_its_box_badly_is_left_out_and_counted(annotated: list[Annotated]) -> None:

@@ -92,4 +92,4 @@ def test_the_usual_area_stands_in_for_missing_singles() -> None:
         item(kind=ClusterType.INSTANCE, area_px=100 + n, chances=[1.0, 0.0], single=0.9) for n in range(7)
     ]
     assert single_area(singles, width_px=10) == 103
-    assert single_area(singles[:2], width_px=10) == pytest.approx(module._USUAL_AREA * 100)
+    assert single_area(singles[:2], width_px=10) == pytest.approx(module.USUAL_AREA * 100)

@@ -73,6 +73,7 @@ for _command in (
     measuring.evaluate,
     measuring.pool,
     measuring.recalibrate,
+    measuring.fit_context,
     measuring.monitor,
     measuring.reference,
     training.adapt,

@@ -129,6 +129,55 @@ def recalibrate(
         say(f"{told}; model in {output}")
 
 
+def fit_context(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Model folder.")],
+    annotations: Annotated[
+        Path, typer.Argument(metavar="ANNOTATIONS", help="Metaphases with one box a chromosome: VOC, COCO.")
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="New model folder; never overwritten.")],
+    role: Annotated[str, typer.Option(help="Role of the metaphases to learn from.")] = "train",
+    check: Annotated[str, typer.Option(help="Role of others, read before and after [default: none]")] = "",
+    roles: Annotated[Path | None, typer.Option(help="Table of roles [default: learn from all]")] = None,
+    layout: options.LayoutOption = "auto",
+    source: options.SourceOption = "",
+    case_rule: options.CaseRuleOption = "",
+    pictures: options.PicturesOption = None,
+) -> None:
+    """The same model, reading the objects of a metaphase in their picture.
+
+    Needs: pip install "supcam[measure]".
+
+    \b
+    supcam fit-context my-model slides/annotations --pictures slides/images --source slides \\
+        --roles roles.csv --role train --check select --output my-model-2
+
+    The network sees each object alone. Here its answers, the object's outline and its area beside those of
+    the picture's single chromosomes are taken together: whether it is a chromosome, whether it is one, and
+    how many. supcam analyze reads so from then on, supcam classify does not. With --check, metaphases that
+    were not learnt from are counted both ways. The network is copied byte for byte.
+    """
+    with plain_errors():
+        from supcam.data.manifest import ManifestOptions, read_manifest
+        from supcam.data.split import read_roles
+        from supcam.workflows.fit_context import ContextPlan
+        from supcam.workflows.fit_context import fit_context as run
+
+        listing = ManifestOptions(source=source, case_rule=case_rule, pictures_folder=pictures)
+        plan = ContextPlan(role=role, roles=read_roles(roles) if roles else None, check=check)
+        with watched() as listener:
+            done = run(
+                bundle,
+                manifest=read_manifest(annotations, layout=layout, options=listing),
+                output=output,
+                plan=plan,
+                listener=listener,
+            )
+        for line in done.told():
+            say(line)
+        say(f"model in {output}")
+
+
 def pool(
     evaluations: Annotated[
         list[Path], typer.Argument(metavar="EVALUATION", help="Folders that supcam evaluate wrote.")

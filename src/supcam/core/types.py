@@ -215,6 +215,17 @@ class ConfigError(SupcamError):
     """A configuration with an unknown key or a value out of range."""
 
 
+class MissingExtraError(SupcamError):
+    """A package that comes with an extra of the installation, which is not there."""
+
+    def __init__(self, package: str, *, extra: str, error: ImportError) -> None:
+        super().__init__(
+            f"no {package} ({error})",
+            expected=f"the extra {extra} to be installed",
+            remedy=f"run: pip install 'supcam[{extra}]'",
+        )
+
+
 class BundleError(SupcamError):
     """A model folder that is incomplete, of an unknown version, or changed since it was made."""
 

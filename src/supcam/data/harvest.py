@@ -149,9 +149,9 @@ def is_pasted(pixels: np.ndarray, *, white: float) -> bool:
     return bool((stats[1:, cv2.CC_STAT_AREA] >= _PASTED_AREA_PX).any())
 
 
-def box_owners(foreground: Foreground, boxes: Sequence[Box]) -> tuple[int, ...]:
+def box_owners(labels: np.ndarray, boxes: Sequence[Box]) -> tuple[int, ...]:
     """For each box the object that owns most of its (shrunken) pixels; 0 when none owns a tenth of them."""
-    return tuple(_owner(foreground.labels, box) for box in boxes)
+    return tuple(_owner(labels, box) for box in boxes)
 
 
 def _owner(labels: np.ndarray, box: Box) -> int:
@@ -165,7 +165,7 @@ def _owner(labels: np.ndarray, box: Box) -> int:
 
 
 def _sort_objects(picture: AnnotatedPicture, found: Foreground) -> Harvest:
-    owners = np.array(box_owners(found, picture.boxes))
+    owners = np.array(box_owners(found.labels, picture.boxes))
     singles: list[Region] = []
     clusters: list[Region] = []
     debris: list[Region] = []

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
-from supcam.core.types import ClusterType, SupcamError
+from supcam.core.types import ClusterType, MissingExtraError
 from supcam.measure.metrics import (
     Confusion,
     calibration_error,
@@ -30,11 +30,7 @@ try:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 except ImportError as error:
-    raise SupcamError(
-        f"no matplotlib ({error})",
-        expected="the extra measure to be installed",
-        remedy="run: pip install 'supcam[measure]'",
-    ) from error
+    raise MissingExtraError("matplotlib", extra="measure", error=error) from error
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 TYPE_WORDS = tuple(kind.label.replace("_", "-\n") for kind in ClusterType)

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Float64, Int, Shaped
 
-from supcam.core.types import ClusterType, SupcamError
+from supcam.core.types import ClusterType, MissingExtraError, SupcamError
 from supcam.measure.metrics import N_TYPES, mean_of
 from supcam.measure.table import UNKNOWN, PredictionTable
 
@@ -26,11 +26,7 @@ try:
     from sklearn.model_selection import LeaveOneGroupOut, PredefinedSplit, cross_val_predict
     from sklearn.neighbors import KNeighborsClassifier
 except ImportError as error:
-    raise SupcamError(
-        f"no scikit-learn ({error})",
-        expected="the extra measure to be installed",
-        remedy="run: pip install 'supcam[measure]'",
-    ) from error
+    raise MissingExtraError("scikit-learn", extra="measure", error=error) from error
 
 PERPLEXITY = 30.0
 _T_SNE_DIMS = 50

@@ -87,13 +87,17 @@ class Model:
 
     def on(self, terms: Terms) -> Model:
         """The same network on terms that were checked."""
-        came = self.shipped or self.calibration
-        return replace(self, calibration=meet(came, terms=terms), terms=terms, shipped=came)
+        return replace(self, calibration=meet(self.came, terms=terms), terms=terms, shipped=self.came)
+
+    @property
+    def came(self) -> Calibration:
+        """The calibration that came with the model, whatever the user's terms."""
+        return self.shipped or self.calibration
 
     @property
     def promise(self) -> Promise:
         """What accepting means, by the answers that came with the model. Raises ``BundleError``."""
-        return promise_of(self.shipped or self.calibration, terms=self.terms)
+        return promise_of(self.came, terms=self.terms)
 
     def predict(
         self,
@@ -177,8 +181,7 @@ class Model:
         return self._with_sets(read_outputs(outputs, card=self.card, calibration=self.calibration))
 
     def _with_sets(self, predictions: list[Prediction]) -> list[Prediction]:
-        came = self.shipped or self.calibration
-        sets = type_sets([p.probabilities for p in predictions], calibration=came, terms=self.terms)
+        sets = type_sets([p.probabilities for p in predictions], calibration=self.came, terms=self.terms)
         return [replace(p, type_set=each) for p, each in zip(predictions, sets, strict=True)]
 
     def read_crops(self, outputs: Outputs) -> list[Prediction]:

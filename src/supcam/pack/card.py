@@ -10,8 +10,9 @@ import numpy as np
 from pydantic import Field, JsonValue, StringConstraints, ValidationError, model_validator
 
 from supcam.core.config import CropConfig, ForegroundConfig, StageConfig
+from supcam.core.in_context import MEASURES, Softmax
 from supcam.core.look import LOOK, Reference
-from supcam.core.types import BundleError
+from supcam.core.types import BundleError, Polarity
 
 FORMAT_VERSION = "1.1"
 """Written into every new card. Readers refuse another major number; a new minor number only adds keys."""
@@ -155,6 +156,40 @@ class Familiar(StageConfig):
         )
 
 
+class InContext(StageConfig):
+    """How objects are read in their picture; the numbers are those of ``core/in_context.py``."""
+
+    mean: Numbers = Field(description="Mean of each measure.")
+    scale: tuple[Annotated[float, Field(gt=0)], ...] = Field(description="Spread of each measure.")
+    weights: tuple[Numbers, ...] = Field(
+        min_length=4,
+        description="For 0, 1, 2 ... chromosomes (the last: or more) a weight a measure, then a square.",
+    )
+    intercepts: Numbers = Field(description="For the same numbers.")
+    polarity: Polarity = Field(description="Pictures of the other polarity are not read so.")
+    fitted_on: tuple[str, ...] = Field((), description="Roles of the metaphases that it was fitted on.")
+    n_pictures: int = Field(0, ge=0, description="Metaphases that it was fitted on.")
+    n_objects: int = Field(0, ge=0, description="Objects in these.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        n = len(MEASURES)
+        if {len(self.mean), len(self.scale)} != {n} or {len(row) for row in self.weights} != {2 * n}:
+            raise ValueError(f"mean and scale must have {n} numbers, and each row of weights {2 * n}")
+        if len(self.intercepts) != len(self.weights):
+            raise ValueError(f"{len(self.weights)} rows of weights must have as many intercepts")
+        return self
+
+    def softmax(self) -> Softmax:
+        """The same as arrays."""
+        return Softmax(
+            mean=np.array(self.mean, np.float64),
+            scale=np.array(self.scale, np.float64),
+            weights=np.array(self.weights, np.float64),
+            intercepts=np.array(self.intercepts, np.float64),
+        )
+
+
 class Calibration(StageConfig):
     """How logits become probabilities and decisions; fitted on named roles only. By default: not fitted.
 
@@ -197,6 +232,9 @@ class Calibration(StageConfig):
     )
     type_sets: TypeSets | None = Field(None, description="Sets of types; None: not fitted.")
     familiar: Familiar | None = Field(None, description="How known pictures look; None: not fitted.")
+    in_context: InContext | None = Field(
+        None, description="How objects of whole pictures are read; None: each one by itself."
+    )
 
 
 def parse_card(text: bytes, *, where: str) -> Card:

@@ -12,14 +12,16 @@ import numpy as np
 
 from supcam.core.config import ImageConfig
 from supcam.core.crop import network_input
-from supcam.core.reading import read_numbers
-from supcam.core.types import Box, ImageError, Region
+from supcam.core.reading import read_jointly, read_numbers
+from supcam.core.types import Box, ImageError, Polarity, Region
 from supcam.pack.bundle import Model, load_model
 from supcam.pack.folder import Outputs
 from supcam.pack.terms import PriorLike
 from supcam.spread.areas import single_area, with_area
-from supcam.spread.finding import WRITE_PX, Found, find_ground, find_objects
+from supcam.spread.finding import WRITE_PX, Found, Ground, find_ground, find_objects
+from supcam.spread.in_context import Evidence, from_all_sides, read_in_context
 from supcam.spread.objects import CROP_RIM_PX, UNFITTED_THRESHOLD, Chances, Judge, SpreadObject, seen_of
+from supcam.spread.outline import read_outline
 from supcam.spread.picture import Grey, ImageLike, OpenPicture, open_picture, preview
 from supcam.spread.result import Analysis, Quality
 
@@ -28,11 +30,15 @@ _MOST_OBJECTS = 65_535
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
-    """An object with the place it has in the picture's order, and the sharpness of its edge."""
+    """An object with the place it has in the picture's order, and the sharpness of its edge.
+
+    ``evidence`` is what is known of it by itself, where it is to be read in context.
+    """
 
     order: tuple[int, ...]
     item: SpreadObject
     sharpness: float | None
+    evidence: Evidence | None = None
 
 
 def analyze(
@@ -75,29 +81,44 @@ def _name(image: ImageLike) -> str:
     return "picture" if isinstance(image, np.ndarray) else Path(image).name
 
 
-def _analyze(picture: OpenPicture, *, model: Model, name: str, write_px: int = WRITE_PX) -> Analysis:
-    config = model.card.foreground
-    ground = find_ground(picture, config=config)
-    fitted = model.calibration.chromosome_threshold
-    judge = Judge(
-        size=picture.size,
-        width_px=ground.levels.width_px,
-        threshold=UNFITTED_THRESHOLD if fitted is None else fitted,
-        polarity=picture.polarity,
-    )
-    judged: list[_Judged] = []
-    for found in find_objects(picture, ground=ground, config=config, write_px=write_px):
-        judged += _judge_area(found, picture=picture, judge=judge, model=model)
-    if len(judged) > _MOST_OBJECTS:
-        raise ImageError(
-            f"{len(judged)} objects",
-            expected=f"at most {_MOST_OBJECTS}, the numbers of a 16-bit label picture",
-            remedy="cut the picture, or set a larger min_area_px",
+@dataclass(frozen=True, slots=True, eq=False)
+class Alone:
+    """The objects of a picture before any is read in context, with what is known of each by itself.
+
+    There is no evidence of objects whose shape or stain told that they are no chromosome.
+    """
+
+    objects: tuple[SpreadObject, ...]
+    evidence: tuple[Evidence | None, ...]
+    size: tuple[int, int]
+    polarity: Polarity
+
+
+def look_alone(image: ImageLike, *, model: Model) -> Alone:
+    """What a reading in context is fitted on. Raises ``ImageError`` as ``analyze`` does."""
+    with open_picture(image, config=model.image) as picture:
+        ground = find_ground(picture, config=model.card.foreground)
+        judged = _judge_all(picture, ground=ground, model=model, in_context=True)
+        return Alone(
+            objects=tuple(replace(each.item, object_id=n) for n, each in enumerate(judged, start=1)),
+            evidence=tuple(each.evidence for each in judged),
+            size=picture.size,
+            polarity=picture.polarity,
         )
-    judged.sort(key=lambda each: each.order)
-    objects = _counted([each.item for each in judged], width_px=ground.levels.width_px, model=model)
+
+
+def _analyze(picture: OpenPicture, *, model: Model, name: str, write_px: int = WRITE_PX) -> Analysis:
+    ground = find_ground(picture, config=model.card.foreground)
+    context = model.calibration.in_context
+    in_context = context is not None and context.polarity is picture.polarity
+    judged = _judge_all(picture, ground=ground, model=model, in_context=in_context, write_px=write_px)
+    objects = _counted(judged, width_px=ground.levels.width_px, model=model, in_context=in_context)
     shown, scale = preview(picture)
-    sharpness = [each.sharpness for each in judged if each.sharpness is not None and each.item.is_kept]
+    sharpness = [
+        each.sharpness
+        for each, item in zip(judged, objects, strict=True)
+        if each.sharpness is not None and item.is_kept
+    ]
     return Analysis(
         name=name,
         size=picture.size,
@@ -113,12 +134,47 @@ def _analyze(picture: OpenPicture, *, model: Model, name: str, write_px: int = W
         model=f"{model.card.name} {model.card.version}",
         notes=picture.notes,
         pixel_size=picture.pixel_size,
+        in_context=in_context,
     )
 
 
-def _counted(items: Sequence[SpreadObject], *, width_px: float, model: Model) -> tuple[SpreadObject, ...]:
-    """The objects numbered from 1, those of a model with a number head counted by their area as well."""
-    numbered = [replace(item, object_id=n) for n, item in enumerate(items, start=1)]
+def _judge_all(
+    picture: OpenPicture, *, ground: Ground, model: Model, in_context: bool, write_px: int = WRITE_PX
+) -> list[_Judged]:
+    """What is said of each object by itself, in the picture's order.
+
+    The network rejects none that is to be read in context.
+    """
+    fitted = model.calibration.chromosome_threshold
+    judge = Judge(
+        size=picture.size,
+        width_px=ground.levels.width_px,
+        threshold=0.0 if in_context else UNFITTED_THRESHOLD if fitted is None else fitted,
+        polarity=picture.polarity,
+    )
+    judged: list[_Judged] = []
+    for found in find_objects(picture, ground=ground, config=model.card.foreground, write_px=write_px):
+        judged += _judge_area(found, picture=picture, judge=judge, model=model, in_context=in_context)
+    if len(judged) > _MOST_OBJECTS:
+        raise ImageError(
+            f"{len(judged)} objects",
+            expected=f"at most {_MOST_OBJECTS}, the numbers of a 16-bit label picture",
+            remedy="cut the picture, or set a larger min_area_px",
+        )
+    judged.sort(key=lambda each: each.order)
+    return judged
+
+
+def _counted(
+    judged: Sequence[_Judged], *, width_px: float, model: Model, in_context: bool
+) -> tuple[SpreadObject, ...]:
+    """The objects numbered from 1 and read in their picture: in context, else by their area as well.
+
+    Without a number head they are as they were.
+    """
+    numbered = [replace(each.item, object_id=n) for n, each in enumerate(judged, start=1)]
+    if in_context:
+        return tuple(read_in_context(numbered, evidence=[each.evidence for each in judged], model=model))
     if not model.card.heads_trained.count:
         return tuple(numbered)
     single_px = single_area(numbered, width_px=width_px)
@@ -126,7 +182,9 @@ def _counted(items: Sequence[SpreadObject], *, width_px: float, model: Model) ->
     return tuple(with_area(item, single_px=single_px, most_chromosomes=most) for item in numbered)
 
 
-def _judge_area(found: Sequence[Found], *, picture: OpenPicture, judge: Judge, model: Model) -> list[_Judged]:
+def _judge_area(
+    found: Sequence[Found], *, picture: OpenPicture, judge: Judge, model: Model, in_context: bool
+) -> list[_Judged]:
     """What is said of the objects of one area; the model reads them in one batch."""
     judged: list[_Judged] = []
     asked: list[tuple[Found, Region]] = []
@@ -140,6 +198,8 @@ def _judge_area(found: Sequence[Found], *, picture: OpenPicture, judge: Judge, m
         return judged
     squares = np.stack([network_input(region, config=model.card.crop) for _, region in asked])
     outputs = model.logits(squares[:, None])
+    if in_context:
+        outputs = from_all_sides(outputs, squares=squares[:, None], model=model)
     predictions = model.read_crops(outputs)  # what is rejected, and why, is the judge's to say
     predictions = model.measured(predictions, squares=list(squares))
     chances = number_chances(outputs, counts=[p.n_chromosomes for p in predictions], model=model)
@@ -148,11 +208,37 @@ def _judge_area(found: Sequence[Found], *, picture: OpenPicture, judge: Judge, m
         seen = seen_of(outputs.of(n), region=region, box=each.box, config=model.card.crop)
         item = replace(item, crop=_crop(each.box, picture=picture), seen=seen)
         judged.append(_Judged(_order(each), item, _sharpness(region)))
+    if in_context:
+        known = evidence_of(outputs, found=[each for each, _ in asked], judge=judge, model=model)
+        judged[-len(asked) :] = [
+            replace(each, evidence=one) for each, one in zip(judged[-len(asked) :], known, strict=True)
+        ]
     return judged
 
 
 def _order(found: Found) -> tuple[int, ...]:
     return (*found.first, found.box.top, found.box.left, found.area_px)
+
+
+def evidence_of(outputs: Outputs, *, found: Sequence[Found], judge: Judge, model: Model) -> list[Evidence]:
+    """What is known of each object by itself: ``outputs`` are the network's, row by row."""
+    came, width_px = model.came, judge.width_px
+    ratio = None if came.prior is None else np.array(came.prior)
+    logits = outputs.type_logits, outputs.count_logits
+    joint = read_jointly(*logits, temperature=came.temperature, prior_ratio=ratio)
+    numbers = read_numbers(*logits, temperature=came.temperature, prior_ratio=ratio)
+    chromosome = 1 / (1 + np.exp(-outputs.chromosome_logit[:, 0].astype(np.float64)))
+    return [
+        Evidence(
+            types=joint.type_probabilities[n],
+            numbers=numbers[n],
+            chromosome=float(chromosome[n]),
+            outline=read_outline(each.mask, box=each.box, size=judge.size, width_px=width_px),
+            area=each.area_px / width_px**2,
+            sides=(each.box.height / width_px, each.box.width / width_px),
+        )
+        for n, each in enumerate(found)
+    ]
 
 
 def number_chances(outputs: Outputs, *, counts: Sequence[int], model: Model) -> list[Chances]:

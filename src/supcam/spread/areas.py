@@ -29,8 +29,8 @@ _AREA_SPREAD = 0.75
 _TAIL = 0.8
 """The network's last number stands for more as well: each further one is less likely by this factor."""
 _FLOOR = 1e-4
-_LEAST_SINGLES = 5
-_USUAL_AREA = 5.0
+LEAST_SINGLES = 5
+USUAL_AREA = 5.0
 """Area of a single chromosome in squared widths, where a picture shows too few of them."""
 _SURE = 0.5
 
@@ -38,7 +38,7 @@ _SURE = 0.5
 def single_area(objects: Sequence[SpreadObject], *, width_px: float) -> float:
     """The mean area, in pixels, of the objects read as single chromosomes; the usual one without enough."""
     areas = [item.area_px for item in objects if item.type == ClusterType.INSTANCE.label]
-    return float(np.mean(areas)) if len(areas) >= _LEAST_SINGLES else _USUAL_AREA * width_px**2
+    return float(np.mean(areas)) if len(areas) >= LEAST_SINGLES else USUAL_AREA * width_px**2
 
 
 def with_area(item: SpreadObject, *, single_px: float, most_chromosomes: int) -> SpreadObject:
@@ -60,7 +60,9 @@ def with_area(item: SpreadObject, *, single_px: float, most_chromosomes: int) ->
         number = max(LEAST_COUNTS[read.label], round(mean))
     doubts = [
         *item.doubts,
-        *_doubts(read, chance=float(chances[number]), too_many=number >= most_chromosomes),
+        *number_doubts(
+            replace(read, n_chromosomes=number), chance=float(chances[number]), most=most_chromosomes
+        ),
     ]
     return replace(
         item,
@@ -90,9 +92,13 @@ def cluster_chances(chances: Chances, *, area: float) -> Chances:
     return np.asarray(likely / likely.sum(), dtype=np.float64)
 
 
-def _doubts(read: Prediction, *, chance: float, too_many: bool) -> list[Reason]:
+def number_doubts(read: Prediction, *, chance: float, most: int) -> list[Reason]:
+    """Why a person must look at the number that was read, whose chance is ``chance``.
+
+    ``most`` is the network's last number, which stands for more as well.
+    """
     if read.label is ClusterType.INSTANCE:
         return []
-    if too_many:
+    if read.n_chromosomes >= most:
         return [Reason.MOST]
     return [Reason.UNSURE_NUMBER] if chance < _SURE else []

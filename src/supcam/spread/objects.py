@@ -202,7 +202,7 @@ class Judge:
         """An object that the model has read; ``chances`` are those of 1, 2, ... chromosomes."""
         chance = prediction.chromosome_probability
         if chance is not None and chance < self.lowest:
-            doubts = (Reason.NEARLY_KEPT,) if self._is_near(chance) else ()
+            doubts = (Reason.NEARLY_KEPT,) if is_near(chance, limit=self.lowest) else ()
             none = _object(
                 found, prediction=prediction, rejection=Reason.NO_CHROMOSOME, chances=np.array([1.0])
             )
@@ -210,20 +210,22 @@ class Judge:
         kept = _object(found, prediction=prediction, rejection=None, chances=np.concatenate([[0.0], chances]))
         return replace(kept, doubts=self._doubts(found, prediction=prediction))
 
-    def _is_near(self, chance: float) -> bool:
-        """Whether a chromosome probability lies within a factor ``_NEAR`` of the limit, in odds."""
-        odds, limit = (share / max(1e-9, 1 - share) for share in (chance, self.lowest))
-        return limit / _NEAR <= odds <= limit * _NEAR
-
     def _doubts(self, found: Found, *, prediction: Prediction) -> tuple[Reason, ...]:
         chance = prediction.chromosome_probability
         doubts = {
             Reason.UNSURE_TYPE: prediction.decision is Decision.REVIEW,
-            Reason.NEARLY_REJECTED: chance is not None and (chance < self.threshold or self._is_near(chance)),
+            Reason.NEARLY_REJECTED: chance is not None
+            and (chance < self.threshold or is_near(chance, limit=self.lowest)),
             Reason.UNFAMILIAR: (prediction.unfamiliarity or 0.0) > 1,
             Reason.CUT: found.is_cut,
         }
         return tuple(reason for reason, holds in doubts.items() if holds)
+
+
+def is_near(chance: float, *, limit: float) -> bool:
+    """Whether a chromosome probability lies within a factor ``_NEAR`` of the limit, in odds."""
+    odds, at = (share / max(1e-9, 1 - share) for share in (chance, limit))
+    return at / _NEAR <= odds <= at * _NEAR
 
 
 def _object(

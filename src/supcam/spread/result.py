@@ -47,7 +47,8 @@ class Analysis:
 
     ``name`` is that of the file; ``size`` is (height, width) in pixels. ``preview`` is the picture in grey,
     reduced by ``preview_scale`` where it is very large. ``pixel_size`` is ``None`` where the file does not
-    say it. In a notebook it shows itself.
+    say it. ``in_context`` tells that objects were read in their picture, not each by itself. In a notebook it
+    shows itself.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Analysis:
     model: str
     notes: tuple[str, ...] = ()
     pixel_size: PixelSize | None = None
+    in_context: bool = False
 
     @cached_property
     def kept(self) -> tuple[SpreadObject, ...]:
@@ -75,7 +77,9 @@ class Analysis:
     def count(self) -> Count:
         """The number of chromosomes of the whole picture, with its 90 % interval."""
         return total_count(
-            [item.n_chromosomes for item in self.kept], chances=[item.number_chances for item in self.kept]
+            [item.n_chromosomes for item in self.kept],
+            chances=[item.number_chances for item in self.kept],
+            in_context=self.in_context,
         )
 
     @cached_property

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64, Shaped
 
 from supcam.core.reading import JointReading, read_jointly
-from supcam.core.types import ClusterType, ManifestError, SupcamError
+from supcam.core.types import ClusterType, ManifestError, MissingExtraError
 from supcam.data.crop_set import UNKNOWN
 
 try:
@@ -24,11 +24,7 @@ try:
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 except ImportError as error:
-    raise SupcamError(
-        f"no scikit-learn ({error})",
-        expected="the extra measure to be installed",
-        remedy="run: pip install 'supcam[measure]'",
-    ) from error
+    raise MissingExtraError("scikit-learn", extra="measure", error=error) from error
 
 ClassifierKind = Literal["majority", "logistic", "nearest", "support_vectors", "forest", "boosting"]
 MAX_COUNT = 12

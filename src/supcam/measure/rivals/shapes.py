@@ -8,16 +8,12 @@ from jaxtyping import Float32
 
 from supcam.core.config import ForegroundConfig
 from supcam.core.crop import Square
-from supcam.core.types import Mask, SupcamError
+from supcam.core.types import Mask, MissingExtraError
 
 try:
     from skimage.morphology import h_maxima, skeletonize
 except ImportError as error:
-    raise SupcamError(
-        f"no scikit-image ({error})",
-        expected="the extra rivals to be installed",
-        remedy="run: pip install 'supcam[rivals]'",
-    ) from error
+    raise MissingExtraError("scikit-image", extra="rivals", error=error) from error
 
 
 def object_mask(picture: Square) -> Mask:
