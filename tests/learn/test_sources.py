@@ -151,6 +151,9 @@ def test_a_source_may_have_a_root_and_one_role_of_its_own(disk: Path, tmp_path: 
     found = members(sources_read.train.singles)
     assert {region.source for region in found} == {"drawn"}
     assert {region.case for region in found} == {"c", "d"}
+    sources["theirs"]["role"] = "trian"
+    with pytest.raises(ConfigError, match="the role 'trian' of a source"):
+        build_sources(recipe_on(disk, train=["drawn:train"], sources=sources), folder=disk)
 
 
 def test_root_may_be_named_by_the_environment(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from supcam.data.harvest import EMPTY, Harvest, harvest_crops, harvest_metaphase
 from supcam.data.leak import refuse_leaks
 from supcam.data.manifest import Manifest, ManifestOptions, read_manifest
 from supcam.data.piece import Piece, prepare
-from supcam.data.split import Cased, CaseRole, Roles, read_roles
+from supcam.data.split import ROLES, Cased, CaseRole, Roles, read_roles
 from supcam.learn.batches import Example, ExampleSource, TrainingSources
 from supcam.learn.label_thrift import with_few_labels
 from supcam.learn.mixing import MixedSource, RealSource, example_of, pool_of, real_source, require_several
@@ -141,8 +141,15 @@ class _Prepared:
 
 
 def _with_own(roles: Roles, *, manifest: Manifest, data: DataConfig) -> Roles:
-    """``roles``, and those of the sources that have one for all their cases."""
+    """``roles``, and those of the sources that have one for all their cases. Raises ``ConfigError``."""
     own = {source.source: source.role for source in data.sources.values() if source.role is not None}
+    unknown = sorted({role for role in own.values() if role not in ROLES})
+    if unknown:
+        raise ConfigError(
+            f"the role {', '.join(map(repr, unknown))} of a source",
+            expected=f"one of {', '.join(ROLES)}",
+            remedy="correct [data.sources] in the recipe",
+        )
     items: tuple[Cased, ...] = (*manifest.samples, *manifest.pictures)
     cases = {(item.source, item.case) for item in items if item.source in own}
     return Roles((*roles.rows, *(CaseRole(source, case, own[source]) for source, case in sorted(cases))))

@@ -29,6 +29,7 @@ _LEAST_CHANCE = 1e-4
 _MOST_MEAN = 12.0
 _N_NUMBERS = 8
 _SURELY_SINGLE = 0.99
+"""From this probability on, a single chromosome is not looked at from other sides."""
 _LOGITS = ("type_logits", "count_logits", "chromosome_logit")
 _KEPT_DOUBTS = (Reason.UNFAMILIAR, Reason.CUT)
 
@@ -80,10 +81,14 @@ def _turned(squares: Pictures, *, turns: int, mirrored: bool) -> Pictures:
 
 def measure(evidence: Sequence[Evidence]) -> Measures:
     """A row of ``MEASURES`` for each of the objects of one picture."""
+    single = _single_area(evidence)
+    return np.array([_measures(each, single=single) for each in evidence], np.float64)
+
+
+def _single_area(evidence: Sequence[Evidence]) -> float:
+    """The mean area of single chromosomes, in squared widths; the usual one without enough of them."""
     singles = [each.area for each in evidence if each.is_single]
-    single = float(np.mean(singles)) if len(singles) >= LEAST_SINGLES else USUAL_AREA
-    rows = [_measures(each, single=single) for each in evidence]
-    return np.array(rows, np.float64)
+    return float(np.mean(singles)) if len(singles) >= LEAST_SINGLES else USUAL_AREA
 
 
 def _measures(evidence: Evidence, *, single: float) -> list[float]:
@@ -129,17 +134,13 @@ def read_in_context(
     asked = [each for each in evidence if each is not None]
     if not asked:
         return list(items)
-    measures = measure(asked)
-    chances = context.softmax().chances(measures)
-    single = asked[0].area / float(measures[0, _RELATIVE])
+    chances = context.softmax().chances(measure(asked))
+    single = _single_area(asked)
     rows = iter(zip(asked, chances, strict=True))
     return [
         item if each is None else _read(item, *next(rows), single=single, model=model)
         for item, each in zip(items, evidence, strict=True)
     ]
-
-
-_RELATIVE = 7
 
 
 def _read(
