@@ -158,14 +158,19 @@ def _timm_model(config: NetworkConfig) -> nn.Module:
             expected="a timm model; channels and stem_width only for its ResNets",
             remedy="correct the [network] table",
         ) from error
-    first: Any = model.feature_info
-    if config.stem_width is not None and first[0]["num_chs"] != 2 * config.stem_width:
+    if config.stem_width is not None and not _begins_with(model, channels=2 * config.stem_width):
         raise ConfigError(
             f"stem_width {config.stem_width}, of which {config.backbone!r} takes no notice",
             expected="a ResNet that begins with several layers, such as resnet10t or resnet18d",
             remedy="take another backbone, or stem_width out of the [network] table",
         )
     return model
+
+
+def _begins_with(model: nn.Module, *, channels: int) -> bool:
+    """Whether that is what a timm model says of its first features."""
+    said: Any = getattr(model, "feature_info", None)
+    return bool(said) and said[0]["num_chs"] == channels
 
 
 def _feature_dim(backbone: nn.Module, *, config: NetworkConfig) -> int:
