@@ -203,16 +203,14 @@ def _judge_area(
     predictions = model.read_crops(outputs)  # what is rejected, and why, is the judge's to say
     predictions = model.measured(predictions, squares=list(squares))
     chances = number_chances(outputs, counts=[p.n_chromosomes for p in predictions], model=model)
+    known: list[Evidence] | list[None] = [None] * len(asked)
+    if in_context:
+        known = evidence_of(outputs, found=[each for each, _ in asked], judge=judge, model=model)
     for n, ((each, region), prediction) in enumerate(zip(asked, predictions, strict=True)):
         item = judge.judged(each, prediction=prediction, chances=chances[n])
         seen = seen_of(outputs.of(n), region=region, box=each.box, config=model.card.crop)
         item = replace(item, crop=_crop(each.box, picture=picture), seen=seen)
-        judged.append(_Judged(_order(each), item, _sharpness(region)))
-    if in_context:
-        known = evidence_of(outputs, found=[each for each, _ in asked], judge=judge, model=model)
-        judged[-len(asked) :] = [
-            replace(each, evidence=one) for each, one in zip(judged[-len(asked) :], known, strict=True)
-        ]
+        judged.append(_Judged(_order(each), item, _sharpness(region), evidence=known[n]))
     return judged
 
 
