@@ -36,6 +36,10 @@ def run(
     ] = None,
     processes: Annotated[int, typer.Option(min=1, max=256, help="Runs side by side.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how long it would take, and stop.")] = False,
+    keep_gb: Annotated[
+        float,
+        typer.Option(min=0, help="Room under --runs for drawn batches, until the plan is done; 0: none."),
+    ] = 20.0,
     commit: options.CommitOption = "",
 ) -> None:
     """Every run of a plan that has no result yet.
@@ -49,14 +53,20 @@ def run(
 
     The time is estimated first, from the plan's own rates or, once there are some, from its finished runs; a
     plan above its budget_hours is refused. Each run leaves one JSON file in PLAN_FOLDER/results. Runs that
-    differ in step 2 alone share step 1. Killed and started again, it goes on where it stood. A run that fails
-    is told and the others go on.
+    differ in step 2 alone share step 1, and those that differ in how they learn share the pictures drawn for
+    one of them (--keep-gb). Killed and started again, it goes on where it stood. A run that fails is told and
+    the others go on.
     """
     with plain_errors():
         from supcam.workflows.experiment.driver import Work, run_plan
         from supcam.workflows.experiment.run import Bench
 
-        bench = Bench(folder=folder, runs=runs / folder.resolve().name, commit=commit)
+        bench = Bench(
+            folder=folder,
+            runs=runs / folder.resolve().name,
+            commit=commit,
+            kept_bytes=round(keep_gb * 1e9),
+        )
         work = Work(only=tuple(rows or ()), processes=processes, tell=say, dry=dry_run)
         if run_plan(bench, work=work):
             raise typer.Exit(SOME_FAILED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import cv2
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from supcam.core.types import TrainingError
 from supcam.learn.config import ScheduleConfig
+from supcam.learn.kept_batches import KeptBatches
 from supcam.learn.ranks import WHOLE, Share
 
 UNKNOWN = -1
@@ -61,13 +63,15 @@ class ExampleSource(Protocol):
 class TrainingSources:
     """What a run learns from and is watched on; ``data_hash`` changes when any of it changes.
 
-    ``pretrain`` is what step 1 learns from, where the recipe has one.
+    ``pretrain`` is what step 1 learns from, where the recipe has one. Batches that are drawn are kept in the
+    folder ``kept_in``, for other runs that draw the same.
     """
 
     train: ExampleSource
     validation: Mapping[str, Sequence[Example]]
     data_hash: str
     pretrain: ExampleSource | None = None
+    kept_in: Path | None = None
 
 
 class Batch(NamedTuple):
@@ -192,18 +196,35 @@ class StepSampler(Sampler[int]):
 
 
 def training_loader(
-    source: ExampleSource, *, config: ScheduleConfig, first_step: int = 0, share: Share = WHOLE
+    source: ExampleSource,
+    *,
+    config: ScheduleConfig,
+    first_step: int = 0,
+    share: Share = WHOLE,
+    kept: Path | None = None,
 ) -> DataLoader[Batch]:
-    """Batches from ``first_step`` on, an epoch a pass; the same ones for any number of workers."""
-    batches = TrainingBatches(source, config=config, share=share)
+    """Batches from ``first_step`` on, an epoch a pass; the same ones for any number of workers.
+
+    Those that lie in the folder ``kept`` are taken from there, the others put there.
+    """
+    batches: Dataset[Batch] = TrainingBatches(source, config=config, share=share)
+    if kept is not None:
+        batches = KeptBatches(batches, kind=Batch, share=share, folder=kept)
     return _loader(batches, config=config, first_step=first_step)
 
 
 def pair_loader(
-    source: ExampleSource, *, config: ScheduleConfig, first_step: int = 0, share: Share = WHOLE
+    source: ExampleSource,
+    *,
+    config: ScheduleConfig,
+    first_step: int = 0,
+    share: Share = WHOLE,
+    kept: Path | None = None,
 ) -> DataLoader[PairBatch]:
-    """Pairs of views from ``first_step`` on, an epoch a pass; the same ones for any number of workers."""
-    batches = PairBatches(source, config=config, share=share)
+    """Pairs of views from ``first_step`` on, otherwise as ``training_loader``."""
+    batches: Dataset[PairBatch] = PairBatches(source, config=config, share=share)
+    if kept is not None:
+        batches = KeptBatches(batches, kind=PairBatch, share=share, folder=kept)
     return _loader(batches, config=config, first_step=first_step)
 
 

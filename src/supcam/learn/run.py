@@ -29,6 +29,7 @@ from supcam.learn.config import ScheduleConfig
 from supcam.learn.encoder import Network, pretraining_network
 from supcam.learn.finetune import Finetuning
 from supcam.learn.history import MetricLines, TableLogger
+from supcam.learn.kept_batches import drawing_of, used
 from supcam.learn.pretrain import Pretraining
 from supcam.learn.ranks import Share
 from supcam.learn.recipe import Recipe
@@ -92,7 +93,7 @@ def run_pretraining(
     watched = [*sources.validation.values()]
     task = _Task(
         learner=Pretraining(network, config=config, validation_names=sources.validation),
-        loader=partial(pair_loader, sources.pretrain, config=config),
+        loader=partial(pair_loader, sources.pretrain, config=config, kept=_kept(recipe, config, sources)),
         validation=_loaders(
             [reference_examples(sources.pretrain, config=config), *watched] if watched else [], config
         ),
@@ -117,11 +118,20 @@ def run_finetuning(
         load_averaged(network, path=Path(config.init_from))
     task = _Task(
         learner=Finetuning(network, config=config, validation_names=sources.validation),
-        loader=partial(training_loader, sources.train, config=config),
+        loader=partial(training_loader, sources.train, config=config, kept=_kept(recipe, config, sources)),
         validation=_loaders(sources.validation.values(), config),
         identity=identity_of(recipe, step=FINETUNE, data_hash=sources.data_hash),
     )
     return _run(task, folder=folder, progress=progress, reuse=reuse)
+
+
+def _kept(recipe: Recipe, schedule: ScheduleConfig, sources: TrainingSources) -> Path | None:
+    """Where the batches of a step of ``recipe`` are kept, if they are."""
+    if sources.kept_in is None:
+        return None
+    step = PRETRAIN if schedule is recipe.pretrain else FINETUNE
+    name = drawing_of(recipe, step=step, schedule=schedule, data_hash=sources.data_hash)
+    return used(sources.kept_in / name)
 
 
 def require_device(config: ScheduleConfig) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -119,11 +119,17 @@ def test_stopped_plan_keeps_what_is_finished_and_goes_on_in_the_middle(finished:
 
 @pytest.mark.slow
 def test_two_processes_give_what_one_gives(finished: Ran, drawn: Bench) -> None:
+    """With what the first of them draws kept for the others, until the plan is done."""
     told: list[str] = []
-    assert run_plan(drawn, work=Work(only=["plain", "full", "probe"], processes=2, tell=told.append)) == ()
+    keeping = replace(drawn, kept_bytes=10**9)
+    work = Work(only=["plain", "full", "probe"], processes=2, tell=told.append)
+    assert run_plan(keeping, work=work) == ()
     assert len(told) == 4
     for name in NAMES[:3]:
         assert said(drawn, name) == said(finished.bench, name)
+    assert keeping.kept_in is not None
+    assert keeping.kept_in.is_dir()
+    assert not list(keeping.kept_in.iterdir())
 
 
 def test_run_that_fails_is_told_and_the_others_go_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from supcam.core.types import ManifestError, SupcamError, TrainingError
+from supcam.learn.kept_batches import make_room
 from supcam.learn.recipe import Recipe
 from supcam.learn.sources import PartsReader
 from supcam.workflows.experiment.claim import HeldElsewhereError, held
@@ -86,7 +87,12 @@ def run_plan(bench: Bench, *, work: Work) -> tuple[Failed, ...]:
     work.tell(estimate.told())
     _require_within(plan, estimate)
     _require_short(plan, runs=chosen, found=found, bench=bench)
-    return () if work.dry else _all_carried_out(plan, found=found, bench=bench, work=work)
+    if work.dry:
+        return ()
+    failed = _all_carried_out(plan, found=found, bench=bench, work=work)
+    if bench.kept_in is not None:
+        make_room(bench.kept_in, most_bytes=0)
+    return failed
 
 
 def _all_carried_out(

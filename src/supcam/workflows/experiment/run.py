@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from supcam.core.disk import write_whole
 from supcam.core.reading import read_jointly
 from supcam.learn.answering import answer
 from supcam.learn.batches import TrainingSources
+from supcam.learn.kept_batches import make_room
 from supcam.learn.recipe import Recipe
 from supcam.learn.run import RunResult, run_finetuning, run_pretraining
 from supcam.learn.run_folder import versions
@@ -28,11 +29,20 @@ _SECONDS = "seconds.json"
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where a plan is carried out: its folder, the folder of its runs' checkpoints, and the code's commit."""
+    """Where a plan is carried out: its folder, the folder of its runs' checkpoints, and the code's commit.
+
+    Batches drawn for one run are kept for others that draw the same, up to about ``kept_bytes``.
+    """
 
     folder: Path
     runs: Path
     commit: str = ""
+    kept_bytes: int = 0
+
+    @property
+    def kept_in(self) -> Path | None:
+        """Where they are kept, if at all."""
+        return self.runs / "kept_batches" if self.kept_bytes > 0 else None
 
 
 def carry_out(run: Run, *, plan: Plan, bench: Bench, reader: PartsReader) -> Outcome:
@@ -43,7 +53,9 @@ def carry_out(run: Run, *, plan: Plan, bench: Bench, reader: PartsReader) -> Out
     """
     recipe = recipe_of(run, plan=plan, folder=bench.folder)
     scored = run.scored_parts(plan)
-    sources = reader.sources(recipe)
+    sources = replace(reader.sources(recipe), kept_in=bench.kept_in)
+    if bench.kept_in is not None:
+        make_room(bench.kept_in, most_bytes=bench.kept_bytes)
     truths = {
         name: truth_of(reader.regions(recipe, parts=parts), parts=parts) for name, parts in scored.items()
     }
