@@ -194,6 +194,53 @@ def test_no_pictures_give_no_predictions(model: Model) -> None:
     assert model.logits(squares(0)).type_logits.shape == (0, 4)
 
 
+# ---- looking from all sides
+
+
+def looking_twice(model: Model, *, below: float) -> Model:
+    return dataclasses.replace(model, card=model.card.model_copy(update={"all_sides_below": below}))
+
+
+def test_only_pictures_that_the_network_is_unsure_of_are_seen_from_all_sides(model: Model) -> None:
+    pictures = squares(12)
+    once = model.logits(pictures)
+    sure = read_jointly(once.type_logits, once.count_logits).type_probabilities.max(axis=1)
+    below = float(np.median(sure))
+    found = looking_twice(model, below=below).answers(pictures)
+    differs = np.any(found.type_logits != once.type_logits, axis=1)
+    np.testing.assert_array_equal(differs, sure < below)
+    np.testing.assert_array_equal(model.answers(pictures).type_logits, once.type_logits)
+
+
+def test_a_turned_picture_gets_the_same_answer_once_it_is_seen_from_all_sides(model: Model) -> None:
+    picture = squares(1)[0, 0]
+    turned = [np.rot90(picture), np.rot90(picture, 2), picture[:, ::-1], picture.T]
+    shown = np.stack([picture, *turned])[:, None]
+    once = model.logits(shown).type_logits
+    all_sides = looking_twice(model, below=1.0).answers(shown).type_logits
+    assert np.ptp(once, axis=0).max() > 0.1
+    np.testing.assert_allclose(all_sides, np.repeat(all_sides[:1], 5, axis=0), rtol=1e-4, atol=1e-4)
+
+
+def test_looking_from_all_sides_is_written_on_the_card(tmp_path: Path) -> None:
+    text = tiny_parts(tiny_model()).text.model_copy(update={"all_sides_below": 0.9})
+    loaded = load_model(write_changed(tmp_path / "careful", text=text), threads=1)
+    assert loaded.card.all_sides_below == 0.9
+
+
+def test_no_pictures_are_unsure_of_nothing(model: Model) -> None:
+    assert looking_twice(model, below=0.9).answers(squares(0)).type_logits.shape == (0, 4)
+
+
+def test_logits_that_are_no_numbers_are_not_asked_about_again(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = dataclasses.replace(model.logits(squares(1)), type_logits=np.full((1, 4), np.nan, np.float32))
+    monkeypatch.setattr(Model, "logits", lambda _model, _pictures: broken)
+    with pytest.raises(BundleError, match="not finite"):
+        looking_twice(model, below=0.9).answers(squares(1))
+
+
 # ---- predicting
 
 

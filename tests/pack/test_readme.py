@@ -28,6 +28,13 @@ def test_a_card_with_little_to_say_is_told_so(tmp_path: Path) -> None:
     assert "The card names no source." in page
 
 
+def test_the_page_tells_whoever_runs_the_network_alone_of_the_eight_sides(tmp_path: Path) -> None:
+    card = write_tiny(tmp_path / "tiny")
+    assert "turned and mirrored" not in readme_of(card, usage="x")
+    careful = card.model_copy(update={"all_sides_below": 0.9})
+    assert "below 0.9 before calibration" in readme_of(careful, usage="x")
+
+
 def test_the_hubs_header_comes_first(tmp_path: Path) -> None:
     page = hub_readme(write_tiny(tmp_path / "tiny"), usage="x")
     head = page.split("---\n")[1]

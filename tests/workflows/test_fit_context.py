@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from tests.tiny_bundle import tiny_model, tiny_parts
 
-from supcam.core.types import BundleError, SupcamError
+from supcam.core.types import BundleError, ManifestError, SupcamError
 from supcam.data.manifest import Manifest, ManifestOptions, read_manifest
 from supcam.data.split import CaseRole, Roles
 from supcam.pack.bundle import DEFAULT_MODEL, load_model
 from supcam.pack.card import HeadsTrained
 from supcam.pack.folder import write_folder
 from supcam.workflows.classify import Listener
-from supcam.workflows.fit_context import ContextPlan, fit_context
+from supcam.workflows.fit_context import ContextPlan, drawn_metaphases, fit_context
 from supcam.workflows.synth import SynthPlan, synth
 
 N_PICTURES = 14
@@ -77,6 +77,32 @@ def test_drawn_metaphases_of_one_laboratory_are_told_apart_no_worse_in_context(
     )
     with pytest.raises(BundleError, match="new"):
         fit_context(DEFAULT_MODEL, manifest=manifest, output=tmp_path / "new", plan=ContextPlan(role="train"))
+
+
+def test_metaphases_of_virtual_laboratories_are_learnt_from_beside_ones_own(
+    slides: Path, tmp_path: Path
+) -> None:
+    others = tmp_path / "others"
+    synth(SynthPlan(n=5, seed=9, laboratory="all", output=others))
+    manifest = listed(slides)
+    plan = ContextPlan(role="train", roles=roles_of(manifest))
+    own = fit_context(DEFAULT_MODEL, manifest=manifest, output=tmp_path / "own", plan=plan)
+    both = fit_context(
+        DEFAULT_MODEL,
+        manifest=manifest,
+        output=tmp_path / "both",
+        plan=replace(plan, drawn=drawn_metaphases(others)),
+    )
+    assert both.reading.n_pictures == own.reading.n_pictures + 4  # the fifth laboratory's are fluorescent
+    assert both.reading.n_objects > own.reading.n_objects
+    assert both.reading.fitted_on == ("train", "drawn metaphases")
+    assert both.reading.polarity == own.reading.polarity
+    assert both.reading.weights != own.reading.weights
+
+
+def test_a_folder_without_drawn_metaphases_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="annotations"):
+        drawn_metaphases(tmp_path)
 
 
 def test_what_is_kept_back_is_not_chosen_by(slides: Path, tmp_path: Path) -> None:

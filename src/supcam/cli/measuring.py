@@ -143,6 +143,10 @@ def fit_context(
     source: options.SourceOption = "",
     case_rule: options.CaseRuleOption = "",
     pictures: options.PicturesOption = None,
+    drawn: Annotated[
+        Path | None,
+        typer.Option(help="Folder by supcam synth, learnt from as other laboratories' metaphases."),
+    ] = None,
 ) -> None:
     """The same model, reading the objects of a metaphase in their picture.
 
@@ -156,15 +160,23 @@ def fit_context(
     the picture's single chromosomes are taken together: whether it is a chromosome, whether it is one, and
     how many. supcam analyze reads so from then on, supcam classify does not. With --check, metaphases that
     were not learnt from are counted both ways. The network is copied byte for byte.
+
+    What was fitted on one laboratory is too sure of itself in another. With --drawn it is fitted on the
+    metaphases of virtual laboratories as well.
     """
     with plain_errors():
-        from supcam.data.manifest import ManifestOptions, read_manifest
+        from supcam.data.manifest import Manifest, ManifestOptions, read_manifest
         from supcam.data.split import read_roles
-        from supcam.workflows.fit_context import ContextPlan
+        from supcam.workflows.fit_context import ContextPlan, drawn_metaphases
         from supcam.workflows.fit_context import fit_context as run
 
         listing = ManifestOptions(source=source, case_rule=case_rule, pictures_folder=pictures)
-        plan = ContextPlan(role=role, roles=read_roles(roles) if roles else None, check=check)
+        plan = ContextPlan(
+            role=role,
+            roles=read_roles(roles) if roles else None,
+            check=check,
+            drawn=Manifest() if drawn is None else drawn_metaphases(drawn),
+        )
         with watched() as listener:
             done = run(
                 bundle,

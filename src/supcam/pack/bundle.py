@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float32
 
 from supcam.core.config import ImageConfig
 from supcam.core.crop import Square, network_input, region_from_crop
 from supcam.core.image import GreyImage, grey_from_array, outside_mask, read_grey, to_stain
 from supcam.core.look import look_of
-from supcam.core.reading import read_jointly
 from supcam.core.types import (
     BundleError,
-    ClusterType,
     Decision,
     ImageError,
     Mask,
@@ -28,6 +25,7 @@ from supcam.core.types import (
 )
 from supcam.pack.card import Calibration, Card, CardText
 from supcam.pack.folder import OUTPUT_NAMES, BundleFiles, Outputs, read_folder
+from supcam.pack.predicting import jointly, read_outputs
 from supcam.pack.session import (
     INTEGER_PROBE_TOLERANCE,
     PROBE_TOLERANCE,
@@ -36,6 +34,7 @@ from supcam.pack.session import (
     open_session,
     verify_probe,
 )
+from supcam.pack.sides import from_all_sides
 from supcam.pack.terms import PriorLike, Promise, Terms, make_terms, meet, promise_of, type_sets
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
@@ -130,7 +129,7 @@ class Model:
         """One prediction for each network input of ``prepare``, in order, in batches; none is rejected."""
         predictions: list[Prediction] = []
         for batch in _batches(squares):
-            read = self.read_crops(self.logits(np.stack(batch)[:, None]))
+            read = self.read_crops(self.answers(np.stack(batch)[:, None]))
             predictions += self.reviewed(read, squares=batch)
         return predictions
 
@@ -172,6 +171,19 @@ class Model:
         return Outputs(
             **{name: np.concatenate([getattr(run, name) for run in runs]) for name in OUTPUT_NAMES}
         )
+
+    def answers(self, pictures: Pictures) -> Outputs:
+        """What predictions rest on: ``logits``, of all eight sides where the card asks for that.
+
+        Pictures whose likeliest type has a probability below ``card.all_sides_below`` are asked about again.
+        Raises ``BundleError`` when the network's outputs are not finite.
+        """
+        outputs = self.logits(pictures)
+        below = self.card.all_sides_below
+        if below == 0:
+            return outputs
+        unsure = jointly(outputs, card=self.card).type_probabilities.max(axis=1) < below
+        return from_all_sides(outputs, pictures=pictures, unsure=unsure, logits=self.logits)
 
     def read(self, outputs: Outputs) -> list[Prediction]:
         """The predictions for objects of whole pictures, of which some are rejected as no chromosome.
@@ -256,32 +268,6 @@ def _object_of(stain: Stain, *, outside: Mask, card: CardText, where: str) -> Re
         ) from error
 
 
-def read_outputs(outputs: Outputs, *, card: CardText, calibration: Calibration) -> list[Prediction]:
-    """The predictions that belong to ``outputs``, with the heads that ``card`` calls trained.
-
-    Raises ``BundleError`` when a trained head's output is not finite.
-    """
-    heads, prior = card.heads_trained, calibration.prior
-    try:
-        reading = read_jointly(
-            outputs.type_logits,
-            outputs.count_logits if heads.count else None,
-            temperature=calibration.temperature,
-            prior_ratio=None if prior is None else np.array(prior),
-        )
-    except ValueError as error:
-        raise BundleError(str(error), expected="finite logits", remedy="fetch the bundle again") from error
-    chances: list[float | None] = [None] * len(reading.counts)
-    if heads.chromosome:
-        chances = [float(chance) for chance in _sigmoid(outputs.chromosome_logit[:, 0])]
-    return [
-        _prediction(probabilities, count=int(count), chance=chance, calibration=calibration)
-        for probabilities, count, chance in zip(
-            reading.type_probabilities.tolist(), reading.counts, chances, strict=True
-        )
-    ]
-
-
 def _check_shape(files: BundleFiles) -> None:
     size = files.card.crop.size_px
     if files.probe.picture.shape[1:] != (1, size, size):
@@ -293,32 +279,10 @@ def _check_shape(files: BundleFiles) -> None:
         )
 
 
-def _prediction(
-    probabilities: Sequence[float], *, count: int, chance: float | None, calibration: Calibration
-) -> Prediction:
-    instance, touching, overlapping, both = probabilities
-    best = max(range(4), key=probabilities.__getitem__)
-    reject = calibration.chromosome_threshold
-    rejected = chance is not None and reject is not None and chance < reject
-    accepted = not rejected and probabilities[best] >= calibration.accept_threshold
-    return Prediction(
-        label=None if rejected else ClusterType(best),
-        probabilities=(instance, touching, overlapping, both),
-        confidence=probabilities[best],
-        n_chromosomes=0 if rejected else count,
-        decision=Decision.ACCEPT if accepted else Decision.REVIEW,
-        chromosome_probability=chance,
-    )
-
-
 def _grey(image: ImageLike, *, config: ImageConfig) -> GreyImage:
     if isinstance(image, np.ndarray):
         return grey_from_array(image, config=config)
     return read_grey(Path(image), config=config)
-
-
-def _sigmoid(logit: Float32[np.ndarray, " batch"]) -> Float32[np.ndarray, " batch"]:
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * logit)), dtype=np.float32)
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -14,7 +14,7 @@ from supcam.core.in_context import MEASURES, Softmax
 from supcam.core.look import LOOK, Reference
 from supcam.core.types import BundleError, Polarity
 
-FORMAT_VERSION = "1.1"
+FORMAT_VERSION = "1.2"
 """Written into every new card. Readers refuse another major number; a new minor number only adds keys."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -74,6 +74,11 @@ class CardWords(StageConfig):
     description: str = Field("", description="What it is for, and what it is not for.")
     data: DataCard = Field(DataCard(), description="The pictures behind the weights.")
     figures: tuple[Figure, ...] = Field((), description="What was measured, each with its data's role.")
+    all_sides_below: Share = Field(
+        0.0,
+        description="A picture whose likeliest type has a smaller probability, before calibration, is shown "
+        "to the network from its eight sides; 0: none is.",
+    )
 
 
 class CardText(CardWords):

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from supcam.core.types import BundleError, Prediction
-from supcam.pack.bundle import read_outputs
 from supcam.pack.card import Calibration, CardText, Comparison
 from supcam.pack.folder import OUTPUT_NAMES, Outputs
+from supcam.pack.predicting import read_outputs
 from supcam.pack.session import Pictures, Session, relative_difference
 
 BATCH_SIZES = (1, 3, 16)

@@ -61,7 +61,11 @@ class Outputs:
 
     def of(self, index: int) -> Outputs:
         """What is said about picture ``index`` alone."""
-        return Outputs(**{name: getattr(self, name)[index : index + 1] for name in OUTPUT_NAMES})
+        return self.rows(slice(index, index + 1))
+
+    def rows(self, which: slice | np.ndarray) -> Outputs:
+        """What is said about the pictures ``which``, in that order."""
+        return Outputs(**{name: getattr(self, name)[which] for name in OUTPUT_NAMES})
 
 
 OUTPUT_NAMES = tuple(field.name for field in fields(Outputs))

@@ -32,7 +32,7 @@ chromosomes it holds, as a step before segmentation and karyotyping.
 ({width_px:g} pixels a chromosome width), 0 = background, about 1 = the object's own level, at most
 2.5. SupCAM makes it from a grey or colour picture (`Model.prepare`); a picture as it was photographed is no
 input.
-
+{sides}
 `type_logits` ({kinds}), `count_logits` (1, 2, ... chromosomes), `chromosome_logit`,
 `embedding`, and `type_map`, the class activation before pooling. Heads that were trained: {heads}.
 `calibration.json` turns logits into probabilities, and says from which confidence on a reading is accepted;
@@ -61,6 +61,12 @@ terms before you pass the model on. The whole configuration stands in `card.json
 """
 
 
+_SIDES = """
+Where the likeliest type of a picture has a probability below {below:g} before calibration (the softmax of
+type and number together), SupCAM takes the mean of the logits over its eight turned and mirrored forms.
+"""
+
+
 def readme_of(card: Card, *, usage: str) -> str:
     """A Markdown page: what the model is for, what it takes and gives, figures, limits, whom to cite.
 
@@ -74,6 +80,7 @@ def readme_of(card: Card, *, usage: str) -> str:
         size=card.crop.size_px,
         width_px=card.crop.width_px,
         heads=_heads(card),
+        sides=_SIDES.format(below=card.all_sides_below) if card.all_sides_below else "",
         usage=usage.strip(),
         figures=_table(card.figures),
         sources=_list(card.data.sources) or "The card names no source.",

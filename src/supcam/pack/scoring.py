@@ -78,7 +78,7 @@ def predict(batch: Sequence[Prepared], *, model: Model, read: Reading) -> Iterat
     if not batch:
         return
     squares = [item.square for item in batch]
-    outputs = model.logits(np.stack(squares)[:, None])
+    outputs = model.answers(np.stack(squares)[:, None])
     predictions = model.reviewed(read(outputs), squares=squares)
     has_count = model.card.heads_trained.count
     for row, (item, prediction) in enumerate(zip(batch, predictions, strict=True)):

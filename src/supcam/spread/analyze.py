@@ -19,7 +19,7 @@ from supcam.pack.folder import Outputs
 from supcam.pack.terms import PriorLike
 from supcam.spread.areas import single_area, with_area
 from supcam.spread.finding import WRITE_PX, Found, Ground, find_ground, find_objects
-from supcam.spread.in_context import Evidence, from_all_sides, read_in_context
+from supcam.spread.in_context import Evidence, answers_in_context, read_in_context
 from supcam.spread.objects import CROP_RIM_PX, UNFITTED_THRESHOLD, Chances, Judge, SpreadObject, seen_of
 from supcam.spread.outline import read_outline
 from supcam.spread.picture import Grey, ImageLike, OpenPicture, open_picture, preview
@@ -197,9 +197,8 @@ def _judge_area(
     if not asked:
         return judged
     squares = np.stack([network_input(region, config=model.card.crop) for _, region in asked])
-    outputs = model.logits(squares[:, None])
-    if in_context:
-        outputs = from_all_sides(outputs, squares=squares[:, None], model=model)
+    pictures = squares[:, None]
+    outputs = answers_in_context(pictures, model=model) if in_context else model.answers(pictures)
     predictions = model.read_crops(outputs)  # what is rejected, and why, is the judge's to say
     predictions = model.measured(predictions, squares=list(squares))
     chances = number_chances(outputs, counts=[p.n_chromosomes for p in predictions], model=model)

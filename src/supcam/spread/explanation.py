@@ -60,7 +60,7 @@ def explain(squares: Sequence[Square], *, model: Model, shifts: int = SHIFTS) ->
 
 
 def _explained(square: Square, *, model: Model, shifts: int) -> Explanation:
-    read = model.logits(square[None, None])
+    read = model.answers(square[None, None])
     prediction = model.read_crops(read)[0]
     stride = stride_of(len(square), cells=read.type_map.shape[2])
     steps = _steps(stride, shifts=shifts)

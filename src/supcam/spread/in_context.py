@@ -19,6 +19,7 @@ from supcam.core.types import ClusterType, Decision, Prediction
 from supcam.pack.bundle import Model
 from supcam.pack.folder import Outputs
 from supcam.pack.session import Pictures
+from supcam.pack.sides import from_all_sides
 from supcam.spread.areas import LEAST_SINGLES, MOST, USUAL_AREA, cluster_chances, number_doubts
 from supcam.spread.counting import Chances
 from supcam.spread.objects import Reason, SpreadObject, is_near
@@ -30,7 +31,6 @@ _MOST_MEAN = 12.0
 _N_NUMBERS = 8
 _SURELY_SINGLE = 0.99
 """From this probability on, a single chromosome is not looked at from other sides."""
-_LOGITS = ("type_logits", "count_logits", "chromosome_logit")
 _KEPT_DOUBTS = (Reason.UNFAMILIAR, Reason.CUT)
 
 
@@ -56,27 +56,14 @@ class Evidence:
         return self.chromosome >= 0.5 and int(self.types.argmax()) == ClusterType.INSTANCE
 
 
-def from_all_sides(outputs: Outputs, *, squares: Pictures, model: Model) -> Outputs:
-    """``outputs`` of ``squares``, logits of all but sure single chromosomes the mean of eight symmetries.
-
-    Embeddings and type maps stay those of the picture as it lies.
-    """
+def answers_in_context(pictures: Pictures, *, model: Model) -> Outputs:
+    """What the network says about ``pictures``, all but sure single chromosomes seen from all sides."""
+    outputs = model.logits(pictures)
     types = read_jointly(
         outputs.type_logits, outputs.count_logits, temperature=model.came.temperature
     ).type_probabilities
-    unsure = np.flatnonzero(types[:, ClusterType.INSTANCE] < _SURELY_SINGLE)
-    if not unsure.size:
-        return outputs
-    sides = [model.logits(_turned(squares[unsure], turns=n % 4, mirrored=n > 3)) for n in range(1, 8)]
-    logits = {name: getattr(outputs, name).copy() for name in _LOGITS}
-    for name, values in logits.items():
-        values[unsure] = np.mean([values[unsure], *(getattr(side, name) for side in sides)], axis=0)
-    return replace(outputs, **logits)
-
-
-def _turned(squares: Pictures, *, turns: int, mirrored: bool) -> Pictures:
-    turned = np.rot90(squares, turns, axes=(2, 3))
-    return np.ascontiguousarray(turned[..., ::-1] if mirrored else turned)
+    unsure = types[:, ClusterType.INSTANCE] < _SURELY_SINGLE
+    return from_all_sides(outputs, pictures=pictures, unsure=unsure, logits=model.logits)
 
 
 def measure(evidence: Sequence[Evidence]) -> Measures:

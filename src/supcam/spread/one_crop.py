@@ -30,7 +30,7 @@ def analyze_crop(path: Path, *, model: Model, config: ImageConfig | None = None)
         region = model.read_region(path)
         box = mask_box(region.mask)
         crop = picture.grey(box.grown(CROP_RIM_PX, within=size)).copy()
-    outputs = model.logits(network_input(region, config=model.card.crop)[None, None])
+    outputs = model.answers(network_input(region, config=model.card.crop)[None, None])
     prediction = model.read_crops(outputs)[0]
     item = _object(region, prediction=prediction, outputs=outputs, model=model, crop=crop)
     level = float(np.median(region.stain[region.mask]))

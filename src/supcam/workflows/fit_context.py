@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from supcam.core.types import BundleError, ImageError, SupcamError
+from supcam.core.types import BundleError, ImageError, Polarity, SupcamError
 from supcam.data.files import Unreadable
 from supcam.data.harvest import box_owners
-from supcam.data.manifest import AnnotatedPicture, Manifest
+from supcam.data.manifest import AnnotatedPicture, Manifest, ManifestOptions, read_manifest
 from supcam.data.split import Roles
 from supcam.measure.in_context import BoxedObjects, fit_in_context
 from supcam.pack.bundle import Model, load_model
@@ -24,18 +24,21 @@ from supcam.spread.result import Analysis
 from supcam.workflows.classify import Listener
 
 _KEPT_BACK = "report"
+_DRAWN = "drawn metaphases"
 
 
 @dataclass(frozen=True, slots=True)
 class ContextPlan:
     """Which metaphases: ``role`` is learnt from, ``check`` is looked at before and after.
 
-    Without ``roles`` all pictures are learnt from and none is looked at.
+    Without ``roles`` all pictures are learnt from and none is looked at. ``drawn``, metaphases by ``supcam
+    synth``, are learnt from beside them where their polarity is the same, as those of other laboratories.
     """
 
     role: str
     roles: Roles | None = None
     check: str = ""
+    drawn: Manifest = field(default_factory=Manifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,15 @@ class ContextFit:
         return lines
 
 
+def drawn_metaphases(folder: Path) -> Manifest:
+    """What ``supcam synth`` wrote into ``folder``: its metaphases, with a box a chromosome.
+
+    Raises ``ManifestError`` for another folder.
+    """
+    options = ManifestOptions(source="drawn", pictures_folder=folder / "images")
+    return read_manifest(folder / "annotations", layout="voc", options=options)
+
+
 def fit_context(
     bundle: Path, *, manifest: Manifest, output: Path, plan: ContextPlan, listener: Listener | None = None
 ) -> ContextFit:
@@ -109,8 +121,12 @@ def fit_context(
     pictures = boxed_metaphases(manifest)
     learnt = pictures if plan.roles is None else plan.roles.pick(pictures, roles=[plan.role])
     looked = plan.roles.pick(pictures, roles=[plan.check]) if plan.roles and plan.check else ()
-    listener.started(len(learnt) + 2 * len(looked))
-    reading = _fitted(learnt, model=alone, role=plan.role, listener=listener)
+    drawn = boxed_metaphases(plan.drawn)
+    listener.started(len(learnt) + len(drawn) + 2 * len(looked))
+    read = _of_one_polarity(_measured(learnt, model=alone, listener=listener))
+    others = _measured(drawn, model=alone, listener=listener)
+    alike = [each for each in others if each.polarity is read[0].polarity]
+    reading = _fitted([*read, *alike], roles=(plan.role, *([_DRAWN] if alike else [])))
     calibration = files.calibration.model_copy(update={"in_context": reading})
     aware = replace(alone, calibration=alone.calibration.model_copy(update={"in_context": reading}))
     before, after = (_figures(looked, model=model, listener=listener) for model in (alone, aware))
@@ -118,10 +134,17 @@ def fit_context(
     return ContextFit(reading=reading, before=before, after=after)
 
 
-def _fitted(
-    pictures: Sequence[AnnotatedPicture], *, model: Model, role: str, listener: Listener
-) -> InContext:
-    measures, numbers, polarities = [], [], set()
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measured:
+    """The objects of one metaphase that the network was asked about."""
+
+    objects: BoxedObjects
+    polarity: Polarity
+
+
+def _measured(pictures: Sequence[AnnotatedPicture], *, model: Model, listener: Listener) -> list[_Measured]:
+    """Each picture that can be read and shows an object."""
+    measured: list[_Measured] = []
     for picture in pictures:
         try:
             alone = look_alone(picture.path, model=model)
@@ -130,17 +153,29 @@ def _fitted(
         else:
             asked = [each for each in alone.evidence if each is not None]
             if asked:
-                measures.append(measure(asked))
-                numbers.append(boxes_owned(alone, picture=picture))
-                polarities.add(alone.polarity)
+                objects = BoxedObjects(measure(asked), boxes_owned(alone, picture=picture))
+                measured.append(_Measured(objects, alone.polarity))
         listener.advanced(1)
-    if len(polarities) != 1:
+    return measured
+
+
+def _of_one_polarity(measured: list[_Measured]) -> list[_Measured]:
+    """``measured``, which must be some pictures of one stain. Raises ``SupcamError``."""
+    n_polarities = len({each.polarity for each in measured})
+    if n_polarities != 1:
         raise SupcamError(
-            f"metaphases of {len(polarities)} polarities",
+            f"metaphases of {n_polarities} polarities",
             expected="bright field, or fluorescence, and not both",
             remedy="take the pictures of one stain",
         )
-    objects = BoxedObjects(np.concatenate(measures), np.concatenate(numbers))
+    return measured
+
+
+def _fitted(measured: Sequence[_Measured], *, roles: tuple[str, ...]) -> InContext:
+    objects = BoxedObjects(
+        np.concatenate([each.objects.measures for each in measured]),
+        np.concatenate([each.objects.numbers for each in measured]),
+    )
     found = fit_in_context(objects)
     return InContext.model_validate(
         {
@@ -148,9 +183,9 @@ def _fitted(
             "scale": np.round(found.scale, 6).tolist(),
             "weights": np.round(found.weights, 5).tolist(),
             "intercepts": np.round(found.intercepts, 5).tolist(),
-            "polarity": polarities.pop(),
-            "fitted_on": (role,),
-            "n_pictures": len(measures),
+            "polarity": measured[0].polarity,
+            "fitted_on": roles,
+            "n_pictures": len(measured),
             "n_objects": len(objects.numbers),
         }
     )
