@@ -70,6 +70,7 @@ def trainable_bundle(folder: Path) -> Path:
     text = CardText(
         name="tiny",
         version="1.0.0",
+        all_sides_below=0.5,
         heads_trained=HeadsTrained(chromosome=True),
         crop=recipe.crop,
         network=recipe.network.model_dump(mode="json"),

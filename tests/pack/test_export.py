@@ -294,11 +294,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_checkpoint_becomes_a_bundle_with_its_whole_story(checkpoint: Path, tmp_path: Path) -> None:
-    words = CardWords(name="first", version="0.2.0", data=DataCard(sources=("drawn",)))
+    words = CardWords(name="first", version="0.2.0", data=DataCard(sources=("drawn",)), all_sides_below=0.75)
     plan = ExportPlan(words=words, pictures=(write_crop(tmp_path / "a.png"),))
     report = export(checkpoint, output=tmp_path / "b", plan=plan)
     card = load_model(tmp_path / "b").card
     assert (card.name, card.version) == ("first", "0.2.0")
+    assert card.all_sides_below == 0.75
     assert card.crop.size_px == SIZE_PX
     assert card.network["backbone"] == "resnet10t"
     assert card.training["steps"] == 7

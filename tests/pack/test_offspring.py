@@ -20,6 +20,7 @@ def test_a_child_names_its_parent_and_keeps_its_heads_and_thresholds(tmp_path: P
     export_offspring(start, output=tmp_path / "unscored", parentage=parentage)
     card = write_offspring(tmp_path / "unscored", output=tmp_path / "new", comparison=comparison())
     assert card.heads_trained == files.card.heads_trained
+    assert card.all_sides_below == files.card.all_sides_below == 0.5
     assert card.data.hashes["parent weights"] == files.card.model_sha256
     assert card.version == f"1.0.0+decisions.{'d' * 8}"
     assert card.figures[0].value == 0.75

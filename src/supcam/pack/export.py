@@ -186,12 +186,9 @@ def text_of(loaded: LoadedNetwork, *, words: CardWords) -> CardText:
         training["parts"] = [*loaded.parts]
     has_debris = float(str(recipe.data.get("debris_share", DataConfig().debris_share))) > 0
     hashes = words.data.hashes | {"training data": loaded.data_hash}
+    data = words.data.model_copy(update={"hashes": hashes})
     return CardText(
-        name=words.name,
-        version=words.version,
-        description=words.description,
-        figures=words.figures,
-        data=words.data.model_copy(update={"hashes": hashes}),
+        **dict(words.model_copy(update={"data": data})),
         heads_trained=HeadsTrained(
             count=recipe.train.count_weight > 0,
             chromosome=recipe.train.chromosome_weight > 0 and has_debris,

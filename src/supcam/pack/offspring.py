@@ -88,6 +88,7 @@ def _words(parentage: Parentage) -> CardWords:
         description=f"{parent.description} This one started from version {parent.version} and went on with "
         f"{parentage.learnt}. Temperature and thresholds are those of that version.".strip(),
         data=data,
+        all_sides_below=parent.all_sides_below,
     )
 
 
