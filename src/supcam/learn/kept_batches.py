@@ -23,7 +23,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-import supcam
 from supcam.core.disk import write_whole
 from supcam.learn.config import ScheduleConfig
 from supcam.learn.ranks import Share
@@ -107,7 +106,7 @@ def drawing_of(recipe: Recipe, *, step: str, schedule: ScheduleConfig, data_hash
 @cache
 def _hash_of_code() -> str:
     """SHA-256 of the package's modules: another version may draw other pictures."""
-    root = Path(supcam.__file__).parent
+    root = Path(__file__).parents[1]
     found = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         found.update(path.read_bytes())
