@@ -76,11 +76,12 @@ def test_options_reach_the_driver_and_a_failed_run_is_exit_code_1(
     monkeypatch.setattr(driver, "run_plan", run_plan)
     result = supcam_(
         "experiment", "run", bench.folder, "--runs", bench.runs, "--row", "plain", "--row", "full",
-        "--processes", "2", "--commit", "abc",
+        "--processes", "2", "--commit", "abc", "--keep-gb", "1.5",
     )  # fmt: skip
     assert result.exit_code == SOME_FAILED
     ((given, work),) = asked
-    assert given == Bench(folder=bench.folder, runs=bench.runs / "tiny", commit="abc")
+    runs = bench.runs / "tiny"
+    assert given == Bench(folder=bench.folder, runs=runs, commit="abc", kept_bytes=1_500_000_000)
     assert (work.only, work.processes, work.dry) == (("plain", "full"), 2, False)
 
 
