@@ -157,3 +157,16 @@ def test_room_is_made_by_deleting_what_was_used_longest_ago(tmp_path: Path) -> N
     make_room(tmp_path, most_bytes=0)
     assert not list(tmp_path.iterdir())
     make_room(tmp_path / "nowhere", most_bytes=0)
+
+
+def test_drawings_that_another_command_deletes_meanwhile_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = drawing(tmp_path / "kept", n_bytes=100, used=2e9)
+    gone = tmp_path / "gone"
+    monkeypatch.setattr(Path, "is_dir", lambda _path: True)
+    monkeypatch.setattr(
+        Path, "iterdir", lambda path: iter([gone, kept] if path == tmp_path else [*path.glob("*")])
+    )
+    make_room(tmp_path, most_bytes=100)
+    assert kept.exists()

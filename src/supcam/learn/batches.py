@@ -207,10 +207,8 @@ def training_loader(
 
     Those that lie in the folder ``kept`` are taken from there, the others put there.
     """
-    batches: Dataset[Batch] = TrainingBatches(source, config=config, share=share)
-    if kept is not None:
-        batches = KeptBatches(batches, kind=Batch, share=share, folder=kept)
-    return _loader(batches, config=config, first_step=first_step)
+    batches = TrainingBatches(source, config=config, share=share)
+    return _loader(batches, kind=Batch, first_step=first_step, kept=kept)
 
 
 def pair_loader(
@@ -222,15 +220,23 @@ def pair_loader(
     kept: Path | None = None,
 ) -> DataLoader[PairBatch]:
     """Pairs of views from ``first_step`` on, otherwise as ``training_loader``."""
-    batches: Dataset[PairBatch] = PairBatches(source, config=config, share=share)
+    batches = PairBatches(source, config=config, share=share)
+    return _loader(batches, kind=PairBatch, first_step=first_step, kept=kept)
+
+
+def _loader(
+    batches: TrainingBatches | PairBatches,
+    *,
+    kind: type[Batch] | type[PairBatch],
+    first_step: int,
+    kept: Path | None,
+) -> DataLoader[Any]:
+    config = batches.config
+    drawn: Dataset[Any] = batches
     if kept is not None:
-        batches = KeptBatches(batches, kind=PairBatch, share=share, folder=kept)
-    return _loader(batches, config=config, first_step=first_step)
-
-
-def _loader(batches: Dataset[Any], *, config: ScheduleConfig, first_step: int) -> DataLoader[Any]:
+        drawn = KeptBatches(drawn, kind=kind, share=batches.share, folder=kept)
     return DataLoader(
-        batches,
+        drawn,
         batch_size=None,
         sampler=StepSampler(steps_per_epoch=config.steps_per_epoch, first_step=first_step),
         collate_fn=_as_it_is,

@@ -125,23 +125,19 @@ def make_room(folder: Path, *, most_bytes: int) -> None:
     """Deletes whole drawings in ``folder``, those used longest ago first, until the rest fit."""
     if not folder.is_dir():
         return
-    drawings = sorted((one for one in folder.iterdir() if one.is_dir()), key=_last_used, reverse=True)
+    found = [_use_of(drawing) for drawing in folder.iterdir() if drawing.is_dir()]
     total = 0
-    for drawing in drawings:
-        total += sum(_size(path) for path in drawing.iterdir())
+    for _, n_bytes, drawing in sorted(found, reverse=True):
+        total += n_bytes
         if total > most_bytes:
             shutil.rmtree(drawing, ignore_errors=True)
 
 
-def _last_used(folder: Path) -> float:
-    try:
-        return folder.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+def _use_of(drawing: Path) -> tuple[float, int, Path]:
+    """When it was last used, and its bytes; what another command deletes meanwhile holds none any more."""
+    last, n_bytes = 0.0, 0
+    with suppress(FileNotFoundError):
+        last = drawing.stat().st_mtime
+        for path in drawing.iterdir():
+            n_bytes += path.stat().st_size
+    return last, n_bytes, drawing
